@@ -1,0 +1,48 @@
+"""Compilation of the kernels, and the fingerprint of the sources they come from."""
+
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
+import numba
+import numpy
+import platformdirs
+import scipy
+
+
+def cache_folder() -> Path:
+    """Return the folder for compiled kernels and finished runs: $SHARPBOUNDS_CACHE, or the user's own."""
+    chosen = os.environ.get("SHARPBOUNDS_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("sharpbounds", appauthor=False)
+
+
+@cache
+def fingerprint() -> str:
+    """Return a hash of every source in `simulate` and of the libraries that decide its last bits.
+
+    It names the folders of the compiled kernels and of the stored runs, so that neither a kernel that
+    calls an edited function nor a result of an older kernel is ever met again. (numba's own cache looks
+    at the file of the calling function only.)
+    """
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for library in (numpy, scipy, numba):
+        digest.update(f"{library.__name__} {library.__version__}".encode())
+    return digest.hexdigest()[:16]
+
+
+def kernel(function):
+    """Compile `function` without fastmath and without the global interpreter lock, cached by `fingerprint`."""
+    folder = cache_folder() / f"kernels-{fingerprint()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    previous, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
+    try:
+        return numba.njit(nogil=True, cache=writable)(function)
+    finally:
+        numba.config.CACHE_DIR = previous

@@ -1,0 +1,379 @@
+"""The two-layer convolutional ReLU network, trained exactly in two spaces.
+
+    F_j(W_j, x) = (1/m) Σ_r Σ_patches relu⟨w_{j,r}, x⁽ᵖ⁾⟩,  f = F_{+1} − F_{−1},  L = mean log(1 + exp(−y f)),
+
+second layer fixed (Chen et al. 2023, arXiv:2310.07269, Section 2). With J_r = ±1 the sign of row r, every update
+lies in the span of v = (mu, xi_1, …, xi_N), so the state is H = (⟨w_r, v_k⟩) and the coefficients A with
+W = W_0 + A v. A batch of size B with s_i = 1/(1 + exp(y_i f_i)) moves them along D,
+
+    D[r, 0] = J_r/(mB) Σ_i s_i y_i ŷ_i 1{ŷ_i H[r, 0] > 0},    D[r, k] = J_r/(mB) · c · s_i y_i 1{H[r, k] > 0},
+
+k running over the noise vectors of sample i and c being the number of patches each fills: A += eta D,
+H += eta D G with G the Gram matrix of v, and ‖∇L‖² = Σ D ∘ (D G). SAM takes D at H − scale · D G.
+
+`GramNetwork` carries H and A; `DenseNetwork` carries W itself and is the plain reference. Both use the kernels
+below. Conventions: relu'(0) = 0; a zero gradient gives a zero perturbation.
+"""
+
+import math
+
+import numpy as np
+
+from simulate.compiled import kernel
+from simulate.signal_noise import DenseInstance, GramInstance
+from simulate.update import DIVERGED, RUNNING, STOPPED, Rule, perturbation_scale
+
+
+@kernel
+def sigmoid_loss(z):
+    """Return (1/(1 + e^z), log(1 + e^−z)) of a margin z, both stable for any z; NaN stays NaN."""
+    e = math.exp(-abs(z))
+    s = e / (1.0 + e) if z >= 0.0 else 1.0 / (1.0 + e)
+    return s, max(-z, 0.0) + math.log1p(e)
+
+
+@kernel
+def slope(z):
+    """Return the stable sigmoid 1/(1 + e^z) alone."""
+    e = math.exp(-abs(z))
+    return e / (1.0 + e) if z >= 0.0 else 1.0 / (1.0 + e)
+
+
+@kernel
+def logits(H, signal_labels, noise_weight, noise_count, f):
+    """Write the logits (n,) of the pre-activations H (2m, N+1) into `f`."""
+    rows, columns = H.shape
+    m = rows // 2
+    positive, negative = 0.0, 0.0
+    noise = np.zeros(columns)
+    for r in range(rows):
+        J = 1.0 if r < m else -1.0
+        positive += J * max(H[r, 0], 0.0)
+        negative += J * max(-H[r, 0], 0.0)
+        for k in range(1, columns):
+            noise[k] += J * max(H[r, k], 0.0)
+    for i in range(f.size):
+        total = 0.0
+        for q in range(noise_count):
+            total += noise[1 + i * noise_count + q]
+        f[i] = ((positive if signal_labels[i] > 0.0 else negative) + noise_weight * total) / m
+
+
+@kernel
+def descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, D):
+    """Write the coefficients D (2m, N+1) of minus the batch gradient; s (n,) holds 1/(1 + e^{y f}) on the batch."""
+    rows, columns = H.shape
+    m = rows // 2
+    scale = 1.0 / (m * batch.size)
+    positive, negative = 0.0, 0.0
+    c = np.zeros(columns)
+    for i in batch:
+        g = scale * s[i] * labels[i]
+        if signal_labels[i] > 0.0:
+            positive += g
+        else:
+            negative -= g
+        for q in range(noise_count):
+            c[1 + i * noise_count + q] = noise_weight * g
+    for r in range(rows):
+        J = 1.0 if r < m else -1.0
+        for k in range(1, columns):
+            D[r, k] = J * c[k] if H[r, k] > 0.0 else 0.0
+        D[r, 0] = J * positive if H[r, 0] > 0.0 else (J * negative if H[r, 0] < 0.0 else 0.0)
+
+
+@kernel
+def project(D, G, DG):
+    """Write D @ G into `DG`, skipping the zeros of D, and return Σ D ∘ (D G), the squared gradient norm."""
+    rows, columns = D.shape
+    squared = 0.0
+    for r in range(rows):
+        row = DG[r]
+        row[:] = 0.0
+        for k in range(columns):
+            coefficient = D[r, k]
+            if coefficient != 0.0:
+                for l in range(columns):
+                    row[l] += coefficient * G[k, l]
+        for k in range(columns):
+            squared += D[r, k] * row[k]
+    return squared
+
+
+@kernel
+def add_scaled(X, scale, Y):
+    """X += scale · Y, in place."""
+    for r in range(X.shape[0]):
+        for k in range(X.shape[1]):
+            X[r, k] += scale * Y[r, k]
+
+
+@kernel
+def batch_slopes(f, labels, batch, s):
+    """Write s_i = 1/(1 + e^{y_i f_i}) for i in `batch` and return their mean, a lower bound of the loss."""
+    total = 0.0
+    for i in batch:
+        s[i] = slope(labels[i] * f[i])
+        total += s[i]
+    return total / batch.size
+
+
+@kernel
+def mean_loss(f, labels):
+    """Return the mean of log(1 + e^{−y f}) over all samples."""
+    total = 0.0
+    for i in range(f.size):
+        total += sigmoid_loss(labels[i] * f[i])[1]
+    return total / f.size
+
+
+@kernel
+def reached(f, labels, everyone, s, stop_loss):
+    """Return RUNNING, STOPPED or DIVERGED for the logits f (log1p is skipped while mean(s) exceeds `stop_loss`)."""
+    bound = batch_slopes(f, labels, everyone, s)
+    if not bound >= 0.0:
+        return DIVERGED
+    if bound <= stop_loss and mean_loss(f, labels) <= stop_loss:
+        return STOPPED
+    return RUNNING
+
+
+@kernel
+def advance_gram(
+    H, A, G, labels, signal_labels, noise_weight, noise_count,
+    order, first_epoch, first, last, batch_size, step_size, radius, normalisation, stop_loss,
+):  # fmt: skip
+    """Take steps first … last − 1 on H and A in place; return the step reached and its code.
+
+    `order` (epochs, n) holds the permutations from epoch `first_epoch` on, in turn. The loss is tested before each epoch
+    (before each step, where the batch is full).
+    """
+    n = labels.size
+    per_epoch = -(-n // batch_size)
+    everyone = np.arange(n)
+    f, s = np.empty(n), np.empty(n)
+    D, DG, perturbed = np.empty_like(H), np.empty_like(H), np.empty_like(H)
+    for step in range(first, last):
+        epoch, place = step // per_epoch, step % per_epoch
+        logits(H, signal_labels, noise_weight, noise_count, f)
+        if place == 0:
+            code = reached(f, labels, everyone, s, stop_loss)
+            if code != RUNNING:
+                return step, code
+        batch = order[(epoch - first_epoch) % len(order), place * batch_size : min((place + 1) * batch_size, n)]
+        if batch_size < n:
+            batch_slopes(f, labels, batch, s)
+        descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, D)
+        squared = project(D, G, DG)
+        if radius > 0.0:
+            scale = perturbation_scale(radius, normalisation, math.sqrt(squared))
+            perturbed[:] = H
+            add_scaled(perturbed, -scale, DG)
+            logits(perturbed, signal_labels, noise_weight, noise_count, f)
+            batch_slopes(f, labels, batch, s)
+            descent(perturbed, labels, signal_labels, noise_weight, noise_count, batch, s, D)
+            project(D, G, DG)
+        add_scaled(A, step_size, D)
+        add_scaled(H, step_size, DG)
+    return last, RUNNING
+
+
+@kernel
+def advance_dense(
+    W, A, V, labels, signal_labels, noise_weight, noise_count,
+    order, first_epoch, first, last, batch_size, step_size, radius, normalisation, stop_loss,
+):  # fmt: skip
+    """`advance_gram` on the weights W (2m, d) and vectors V (N+1, d) themselves; A is kept beside W."""
+    n = labels.size
+    per_epoch = -(-n // batch_size)
+    everyone = np.arange(n)
+    f, s = np.empty(n), np.empty(n)
+    D = np.empty_like(A)
+    columns = np.ascontiguousarray(V.T)
+    for step in range(first, last):
+        epoch, place = step // per_epoch, step % per_epoch
+        H = np.dot(W, columns)
+        logits(H, signal_labels, noise_weight, noise_count, f)
+        if place == 0:
+            code = reached(f, labels, everyone, s, stop_loss)
+            if code != RUNNING:
+                return step, code
+        batch = order[(epoch - first_epoch) % len(order), place * batch_size : min((place + 1) * batch_size, n)]
+        if batch_size < n:
+            batch_slopes(f, labels, batch, s)
+        descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, D)
+        gradient = np.dot(D, V)  # minus ∇L, as vectors
+        if radius > 0.0:
+            squared = 0.0
+            for r in range(gradient.shape[0]):
+                squared += np.dot(gradient[r], gradient[r])
+            scale = perturbation_scale(radius, normalisation, math.sqrt(squared))
+            H = np.dot(W - scale * gradient, columns)
+            logits(H, signal_labels, noise_weight, noise_count, f)
+            batch_slopes(f, labels, batch, s)
+            descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, D)
+            gradient = np.dot(D, V)
+        add_scaled(A, step_size, D)
+        add_scaled(W, step_size, gradient)
+    return last, RUNNING
+
+
+class Network:
+    """What the two spaces share: labels, coefficients A, logits, loss and records."""
+
+    def __init__(self, instance: GramInstance | DenseInstance, rows: int, vectors: int):
+        self.instance = instance
+        self.coefficients = np.zeros((rows, vectors))
+        self._structure = (
+            instance.labels, instance.signal_labels, float(instance.noise_weight), int(instance.noise_count)
+        )  # fmt: skip
+
+    @property
+    def signs(self) -> np.ndarray:
+        """J (2m,): +1.0 for the first m rows, −1.0 for the others."""
+        m = len(self.coefficients) // 2
+        return np.repeat([1.0, -1.0], m)
+
+    def projections(self) -> np.ndarray:
+        """Return H (2m, N+1) = ⟨w_r, v_k⟩."""
+        raise NotImplementedError
+
+    def squared_norms(self) -> np.ndarray:
+        """Return (‖mu‖², ‖xi_1‖², …), (N+1,)."""
+        raise NotImplementedError
+
+    def covariance(self) -> np.ndarray:
+        """Return W Wᵀ (2m, 2m), which times sigma_p² is the covariance of ⟨W, xi⟩ for a fresh xi."""
+        raise NotImplementedError
+
+    def logits(self) -> np.ndarray:
+        """Return f (n,)."""
+        f = np.empty(len(self.instance.labels))
+        logits(self.projections(), *self._structure[1:], f)
+        return f
+
+    def loss(self) -> float:
+        """Return the full-batch training loss."""
+        return mean_loss(self.logits(), self.instance.labels)
+
+    def signal_coefficients(self) -> np.ndarray:
+        """Return gamma (2m,) = J A_0 ‖mu‖²."""
+        return self.signs * self.coefficients[:, 0] * self.squared_norms()[0]
+
+    def noise_coefficients(self) -> np.ndarray:
+        """Return rho (2m, N) = c A_k ‖xi_k‖², c patches a vector; rho_bar where J = y_i, rho_under elsewhere."""
+        return self.instance.noise_weight * self.coefficients[:, 1:] * self.squared_norms()[1:]
+
+    def perturbation(self, batch: np.ndarray, rule: Rule) -> np.ndarray:
+        """Return ⟨eps_r, v_k⟩ (2m, N+1) for the rule's perturbation eps on `batch` at the present weights."""
+        raise NotImplementedError
+
+    def deactivated(self, batch: np.ndarray, rule: Rule) -> float:
+        """Return the share of active own-class pairs on `batch` that the rule's perturbation turns off.
+
+        Pairs (r, k), k a noise vector of a sample i in the batch, with J_r = y_i and ⟨w_r, xi_k⟩ ≥ 0; turned off
+        means ⟨w_r + eps_r, xi_k⟩ < 0. NaN where no pair is eligible.
+        """
+        count = self.instance.noise_count
+        columns = (1 + batch[:, None] * count + np.arange(count)).ravel()
+        own = self.signs[:, None] == np.repeat(self.instance.labels[batch], count)
+        H = self.projections()[:, columns]
+        eligible = own & (H >= 0.0)
+        off = eligible & (H + self.perturbation(batch, rule)[:, columns] < 0.0)
+        return float(off.sum() / eligible.sum()) if eligible.any() else math.nan
+
+    def observe(self, batch: np.ndarray, rule: Rule) -> dict[str, np.ndarray]:
+        """Return loss, logits, gamma, rho and the deactivated share at the present weights."""
+        f = self.logits()
+        return {
+            "loss": np.float64(mean_loss(f, self.instance.labels)),
+            "logits": f,
+            "gamma": self.signal_coefficients(),
+            "rho": self.noise_coefficients(),
+            "deactivated": np.float64(self.deactivated(batch, rule)),
+        }
+
+    def _batch_descent(self, batch):
+        """D on `batch` at the present weights."""
+        H, f = self.projections(), self.logits()
+        s, D = np.empty_like(f), np.empty_like(H)
+        batch_slopes(f, self.instance.labels, batch, s)
+        descent(H, *self._structure, batch, s, D)
+        return D
+
+
+class GramNetwork(Network):
+    """The network in Gram space: a step costs 2m (N+1)² multiply-adds at most, whatever d is."""
+
+    def __init__(self, instance: GramInstance):
+        super().__init__(instance, *instance.projections.shape)
+        self._H = instance.projections.copy()
+
+    def projections(self):
+        """Return H, the state itself."""
+        return self._H
+
+    def squared_norms(self):
+        """Return the diagonal of the Gram matrix."""
+        return np.diag(self.instance.gram)
+
+    def covariance(self):
+        """Return W Wᵀ from the Gram matrices alone."""
+        A, U = self.coefficients, self.instance.projections
+        cross = A @ U.T
+        return self.instance.weight_gram + cross + cross.T + A @ self.instance.gram @ A.T
+
+    def perturbation(self, batch, rule):
+        """Return −scale · D G."""
+        D = self._batch_descent(batch)
+        DG = np.empty_like(D)
+        squared = project(D, self.instance.gram, DG)
+        return -perturbation_scale(rule.radius, rule.normalisation, math.sqrt(squared)) * DG
+
+    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss):
+        """See `simulate.update.Model`."""
+        return advance_gram(
+            self._H, self.coefficients, self.instance.gram, *self._structure,
+            order, first_epoch, first, last, batch_size, step_size, rule.radius, rule.normalisation, stop_loss,
+        )  # fmt: skip
+
+    def finite(self):
+        """Return whether H and A are finite."""
+        return bool(np.isfinite(self._H).all() and np.isfinite(self.coefficients).all())
+
+
+class DenseNetwork(Network):
+    """The network on its d-vectors: the reference that the Gram kernel is held against."""
+
+    def __init__(self, instance: DenseInstance):
+        super().__init__(instance, len(instance.weights), len(instance.vectors))
+        self.weights = instance.weights.copy()
+
+    def projections(self):
+        """Return W Vᵀ."""
+        return self.weights @ self.instance.vectors.T
+
+    def squared_norms(self):
+        """Return ‖v_k‖²."""
+        return np.einsum("kd,kd->k", self.instance.vectors, self.instance.vectors)
+
+    def covariance(self):
+        """Return W Wᵀ."""
+        return self.weights @ self.weights.T
+
+    def perturbation(self, batch, rule):
+        """Return −scale · ⟨(D V)_r, v_k⟩."""
+        gradient = self._batch_descent(batch) @ self.instance.vectors
+        scale = perturbation_scale(rule.radius, rule.normalisation, float(np.linalg.norm(gradient)))
+        return -scale * (gradient @ self.instance.vectors.T)
+
+    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss):
+        """See `simulate.update.Model`."""
+        return advance_dense(
+            self.weights, self.coefficients, self.instance.vectors, *self._structure,
+            order, first_epoch, first, last, batch_size, step_size, rule.radius, rule.normalisation, stop_loss,
+        )  # fmt: skip
+
+    def finite(self):
+        """Return whether W is finite."""
+        return bool(np.isfinite(self.weights).all())

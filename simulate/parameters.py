@@ -1,0 +1,35 @@
+"""Checks of what a user gives: one clear error that names the parameter, its value and what is allowed."""
+
+import math
+import numbers
+
+
+def reject(name, value, allowed):
+    """Raise the one form of error that bad input gets."""
+    raise ValueError(f"{name} = {value!r}: must be {allowed}")
+
+
+def integer(name, value, minimum, maximum=None):
+    """Return `value` as an int within [minimum, maximum], or raise ValueError."""
+    allowed = f"an integer >= {minimum}" + (f" and <= {maximum}" if maximum is not None else "")
+    whole = isinstance(value, numbers.Integral) or (isinstance(value, numbers.Real) and float(value).is_integer())
+    if isinstance(value, bool) or not whole or value < minimum or (maximum is not None and value > maximum):
+        reject(name, value, allowed)
+    return int(value)
+
+
+def real(name, value, minimum=0.0, below=math.inf, strict=False):
+    """Return `value` as a finite float in [minimum, below), or (minimum, below) if `strict`; else raise ValueError."""
+    allowed = f"a finite number {'>' if strict else '>='} {minimum:g}" + (f" and < {below:g}" if below < math.inf else "")
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        reject(name, value, allowed)
+    if value < minimum or value >= below or (strict and value == minimum):
+        reject(name, value, allowed)
+    return float(value)
+
+
+def choice(name, value, choices):
+    """Return `value` if it is one of `choices`, or raise ValueError."""
+    if value not in choices:
+        reject(name, value, "one of " + ", ".join(map(str, choices)))
+    return value

@@ -1,0 +1,234 @@
+"""Signal-plus-noise data: each sample is one patch ŷ·mu and P − 1 noise patches xi ~ N(0, sigma_p² I_d).
+
+Setting of Chen et al. 2023 (arXiv:2310.07269, Definition 2.1): ŷ = ±1 with equal chances, the observed label
+is y = −ŷ with probability p < 1/2, and the P − 1 noise patches are copies of one vector (`shared`) or
+independent (`independent`).
+
+The training dynamics see only inner products of mu, the noise vectors and the initial weights, so one law
+has two draws: `draw_dense` makes the vectors themselves, `draw_gram` makes their Gram matrix, exact in law,
+at a cost that does not depend on d.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulate.parameters import choice, integer, real, reject
+from simulate.streams import stream
+
+
+@dataclass(frozen=True)
+class SignalNoise:
+    """The parameters of the data: n, d, P, ‖mu‖, sigma_p, p, and how labels and noise patches are drawn.
+
+    `labels="iid"` draws every class and flip on its own. `labels="balanced"` puts half the samples in each
+    class (the odd one in +1) and flips round-half-even(p n / 2) of each.
+    """
+
+    samples: int = 20
+    dimension: int = 20_000
+    patches: int = 2
+    signal_norm: float = 3.0
+    noise_std: float = 1.0
+    flip_rate: float = 0.1
+    labels: str = "iid"
+    noise_patches: str = "shared"
+
+    def __post_init__(self):
+        """Check every parameter once; raises ValueError."""
+        checked = {
+            "samples": integer("samples (n)", self.samples, 1),
+            "dimension": integer("dimension (d)", self.dimension, 1, 10**15),
+            "patches": integer("patches (P)", self.patches, 1),
+            "signal_norm": real("signal_norm (mu)", self.signal_norm),
+            "noise_std": real("noise_std (sigma_p)", self.noise_std),
+            "flip_rate": real("flip_rate (p)", self.flip_rate, below=0.5),
+            "labels": choice("labels", self.labels, ("iid", "balanced")),
+            "noise_patches": choice("noise_patches", self.noise_patches, ("shared", "independent")),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def noise_count(self) -> int:
+        """Number of noise vectors a sample owns: 1 if shared, P − 1 if independent."""
+        return 1 if self.noise_patches == "shared" else self.patches - 1
+
+    @property
+    def noise_weight(self) -> float:
+        """How many patches each noise vector fills: P − 1 if shared, 1 if independent."""
+        return float(self.patches - 1) if self.noise_patches == "shared" else 1.0
+
+
+@dataclass(frozen=True)
+class GramInstance:
+    """One drawn problem as inner products of v = (mu, xi_1, …, xi_N), N = n · noise_count, and the 2m weights.
+
+    gram (N+1, N+1): ⟨v_k, v_l⟩.  projections (2m, N+1): ⟨w_r, v_k⟩ at the start, the m rows of class +1 first.
+    weight_gram (2m, 2m): ⟨w_r, w_s⟩ at the start.  labels, signal_labels (n,): y and ŷ, ±1.
+    """
+
+    gram: np.ndarray
+    projections: np.ndarray
+    weight_gram: np.ndarray
+    labels: np.ndarray
+    signal_labels: np.ndarray
+    noise_weight: float
+    noise_count: int
+
+
+@dataclass(frozen=True)
+class DenseInstance:
+    """One drawn problem as vectors: vectors (N+1, d) = (mu, xi_1, …, xi_N), weights (2m, d), class +1 first."""
+
+    vectors: np.ndarray
+    weights: np.ndarray
+    labels: np.ndarray
+    signal_labels: np.ndarray
+    noise_weight: float
+    noise_count: int
+
+    def to_gram(self) -> GramInstance:
+        """Return the same problem as inner products."""
+        V, W = self.vectors, self.weights
+        return GramInstance(
+            V @ V.T, W @ V.T, W @ W.T, self.labels, self.signal_labels, self.noise_weight, self.noise_count
+        )
+
+
+def draw_labels(data: SignalNoise, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (y, ŷ), each (n,) of ±1.0; the same uniforms serve every flip rate, so flips are nested in p."""
+    n, rng = data.samples, stream("labels", seed, samples=data.samples)
+    if data.labels == "iid":
+        signal_labels = np.where(rng.random(n) < 0.5, 1.0, -1.0)
+        flipped = rng.random(n) < data.flip_rate
+    else:
+        order = rng.permutation(n)
+        positive, negative = order[: (n + 1) // 2], order[(n + 1) // 2 :]
+        signal_labels, flipped = np.full(n, -1.0), np.zeros(n, dtype=bool)
+        signal_labels[positive] = 1.0
+        flips = balanced_flips(n, data.flip_rate)
+        flipped[positive[:flips]] = flipped[negative[:flips]] = True
+    return np.where(flipped, -signal_labels, signal_labels), signal_labels
+
+
+def balanced_flips(samples: int, flip_rate: float) -> int:
+    """Return the number of flipped labels in each class of a balanced draw: round-half-even(p n / 2)."""
+    return min(round(flip_rate * samples / 2), samples // 2)
+
+
+def _noise_stream(data: SignalNoise, seed: int, space: str):
+    vectors = data.samples * data.noise_count
+    return vectors, stream("data", seed, space=space, dimension=data.dimension, vectors=vectors)
+
+
+def _weight_stream(seed: int, space: str, **shape):
+    return stream("initial weights", seed, space=space, **shape)
+
+
+def draw_dense(data: SignalNoise, width: int, init_std: float, seed: int) -> DenseInstance:
+    """Draw the vectors themselves, (n · noise_count + 2m + 1) · d numbers; mu lies on the first axis.
+
+    Its random streams are not those of `draw_gram`: the two are samples of one law, not the same problem.
+    """
+    labels, signal_labels = draw_labels(data, seed)
+    count, rng = _noise_stream(data, seed, "dense")
+    vectors = np.zeros((count + 1, data.dimension))
+    vectors[0, 0] = data.signal_norm
+    vectors[1:] = data.noise_std * rng.standard_normal((count, data.dimension))
+    weights = draw_weights(data.dimension, width, init_std, seed)
+    return DenseInstance(vectors, weights, labels, signal_labels, data.noise_weight, data.noise_count)
+
+
+def draw_weights(dimension: int, width: int, init_std: float, seed: int) -> np.ndarray:
+    """Return initial weights (2m, d) with N(0, init_std²) entries."""
+    rng = _weight_stream(seed, "dense", dimension=dimension, width=width)
+    return init_std * rng.standard_normal((2 * width, dimension))
+
+
+def draw_gram(data: SignalNoise, width: int, init_std: float, seed: int) -> GramInstance:
+    """Draw the inner products of `draw_dense`'s vectors, exact in law for any d ≥ 1, without forming a d-vector.
+
+    Of N + 2m standard normals in R^d, the coordinates u along mu are N(0, 1); the Gram matrix of what is left,
+    normals in R^(d−1), is L Lᵀ with L lower trapezoidal, L_ii ~ chi(d − 1 − i) and N(0, 1) below (Bartlett).
+    """
+    labels, signal_labels = draw_labels(data, seed)
+    count, noise_rng = _noise_stream(data, seed, "gram")
+    weight_rng = _weight_stream(seed, "gram", dimension=data.dimension, vectors=count, width=width)
+    noise_factor = _bartlett_rows(noise_rng, 0, count, data.dimension)
+    weight_factor = _bartlett_rows(weight_rng, count, 2 * width, data.dimension)
+
+    columns = noise_factor.shape[1] - 1  # the weights' rows reach further; the noise rows are zero there
+    mu, sigma, std = data.signal_norm, data.noise_std, init_std
+    u, shared = noise_factor[:, 0], weight_factor[:, : columns + 1]
+    gram = np.empty((count + 1, count + 1))
+    gram[0, 0] = mu * mu
+    gram[0, 1:] = gram[1:, 0] = mu * sigma * u
+    gram[1:, 1:] = sigma * sigma * (noise_factor @ noise_factor.T)
+    projections = np.empty((2 * width, count + 1))
+    projections[:, 0] = std * mu * weight_factor[:, 0]
+    projections[:, 1:] = std * sigma * (shared @ noise_factor.T)
+    weight_gram = std * std * (weight_factor @ weight_factor.T)
+    return GramInstance(
+        gram, projections, weight_gram, labels, signal_labels, data.noise_weight, data.noise_count
+    )
+
+
+def _bartlett_rows(rng, first, rows, dimension):
+    """Rows first … first+rows−1 of (u, L): the coordinate along mu, then the Bartlett factor in R^(d−1)."""
+    columns = min(first + rows, dimension - 1)
+    factor = np.empty((rows, columns + 1))
+    factor[:, 0] = rng.standard_normal(rows)
+    index = first + np.arange(rows)
+    factor[:, 1:] = np.where(np.arange(columns) < index[:, None], rng.standard_normal((rows, columns)), 0.0)
+    on = index < dimension - 1
+    factor[np.flatnonzero(on), 1 + index[on]] = np.sqrt(rng.chisquare(dimension - 1.0 - index[on]))
+    return factor
+
+
+def load_instance(path, width: int, init_std: float, seed: int) -> DenseInstance:
+    """Read the user's own vectors from an .npz file (never unpickled) as a dense problem.
+
+    Keys: mu (d,), noise (n, d) for one vector a sample or (n, P−1, d) for independent patches, labels (n,) of
+    ±1 as observed; optionally signal_labels (n,) (default: labels), patches (an integer, for noise (n, d);
+    default 2), W0 (2m, d) (default: drawn with `init_std`). Raises ValueError naming the key at fault.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    known = {"mu", "noise", "labels", "signal_labels", "patches", "W0"}
+    if unknown := sorted(set(arrays) - known):
+        reject("data file key", unknown[0], "one of " + ", ".join(sorted(known)))
+    if missing := sorted({"mu", "noise", "labels"} - set(arrays)):
+        reject("data file keys", sorted(arrays), f"at least mu, noise, labels (missing: {', '.join(missing)})")
+    for name, value in arrays.items():
+        if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
+            reject(name, f"array of {value.dtype}", "finite real numbers")
+    mu, noise = arrays["mu"].astype(float), arrays["noise"].astype(float)
+    if mu.ndim != 1 or mu.size < 1:
+        reject("mu", f"shape {mu.shape}", "shape (d,)")
+    if noise.ndim not in (2, 3) or noise.shape[-1] != mu.size or noise.shape[0] < 1:
+        reject("noise", f"shape {noise.shape}", f"shape (n, {mu.size}) or (n, P-1, {mu.size})")
+    n = noise.shape[0]
+    labels = _signs("labels", arrays["labels"], n)
+    signal_labels = _signs("signal_labels", arrays.get("signal_labels", labels), n)
+    if "W0" in arrays:
+        weights = arrays["W0"].astype(float)
+        if weights.shape != (2 * width, mu.size):
+            reject("W0", f"shape {weights.shape}", f"shape ({2 * width}, {mu.size}) for width {width}")
+    else:
+        weights = draw_weights(mu.size, width, init_std, seed)
+    if noise.ndim == 3:
+        count, weight = noise.shape[1], 1.0
+    else:
+        patches = arrays.get("patches", np.array(2))
+        if patches.ndim:
+            reject("patches", f"shape {patches.shape}", "one integer")
+        count, weight = 1, integer("patches", patches.item(), 1) - 1.0
+    vectors = np.vstack([mu[None], noise.reshape(-1, mu.size)])
+    return DenseInstance(vectors, weights, labels, signal_labels, weight, count)
+
+
+def _signs(name, values, samples):
+    if values.shape != (samples,) or not np.isin(values, (-1, 1)).all():
+        reject(name, f"shape {values.shape}, values {np.unique(values)[:4].tolist()}", f"{samples} values of -1 or 1")
+    return values.astype(float)
