@@ -55,7 +55,7 @@ def clean_error(network, noise_std: float) -> tuple[float, float]:
 
 def _below(X, level):
     """P(X < level) + ½ P(X = level), along the last axis."""
-    return 0.5 * ((X < level).mean(axis=-1) + (X <= level).mean(axis=-1))
+    return 0.5 * ((level > X).mean(axis=-1) + (level >= X).mean(axis=-1))
 
 
 def test_error(clean: float, flip_rate: float) -> float:

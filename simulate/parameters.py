@@ -4,13 +4,17 @@ import math
 import numbers
 
 
+class ParameterError(ValueError):
+    """Bad input: the message names the parameter, its value and what is allowed."""
+
+
 def reject(name, value, allowed):
     """Raise the one form of error that bad input gets."""
-    raise ValueError(f"{name} = {value!r}: must be {allowed}")
+    raise ParameterError(f"{name} = {value!r}: must be {allowed}")
 
 
 def integer(name, value, minimum, maximum=None):
-    """Return `value` as an int within [minimum, maximum], or raise ValueError."""
+    """Return `value` as an int within [minimum, maximum], or raise ParameterError."""
     allowed = f"an integer >= {minimum}" + (f" and <= {maximum}" if maximum is not None else "")
     whole = isinstance(value, numbers.Integral) or (isinstance(value, numbers.Real) and float(value).is_integer())
     if isinstance(value, bool) or not whole or value < minimum or (maximum is not None and value > maximum):
@@ -19,8 +23,9 @@ def integer(name, value, minimum, maximum=None):
 
 
 def real(name, value, minimum=0.0, below=math.inf, strict=False):
-    """Return `value` as a finite float in [minimum, below), or (minimum, below) if `strict`; else raise ValueError."""
-    allowed = f"a finite number {'>' if strict else '>='} {minimum:g}" + (f" and < {below:g}" if below < math.inf else "")
+    """Return `value` as a finite float, minimum ≤ value < below (minimum < value if `strict`), or raise ParameterError."""
+    above = f"a finite number {'>' if strict else '>='} {minimum:g}"
+    allowed = above + (f" and < {below:g}" if below < math.inf else "")
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         reject(name, value, allowed)
     if value < minimum or value >= below or (strict and value == minimum):
@@ -29,7 +34,7 @@ def real(name, value, minimum=0.0, below=math.inf, strict=False):
 
 
 def choice(name, value, choices):
-    """Return `value` if it is one of `choices`, or raise ValueError."""
+    """Return `value` if it is one of `choices`, or raise ParameterError."""
     if value not in choices:
         reject(name, value, "one of " + ", ".join(map(str, choices)))
     return value

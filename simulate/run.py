@@ -11,7 +11,7 @@ import numpy as np
 from simulate.compiled import fingerprint
 from simulate.conv import DenseNetwork, GramNetwork
 from simulate.generalisation import clean_error, test_error
-from simulate.parameters import choice, integer, real, reject
+from simulate.parameters import ParameterError, choice, integer, real, reject
 from simulate.signal_noise import SignalNoise, draw_dense, draw_gram, load_instance
 from simulate.streams import stream
 from simulate.update import Batches, Phase, Rule, train
@@ -37,7 +37,7 @@ class VectorFile:
         try:
             digest = hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
         except OSError as error:
-            raise ValueError(f"data = {self.path!r}: must be a readable .npz file ({error.strerror})") from error
+            raise ParameterError(f"data = {self.path!r}: must be a readable .npz file ({error.strerror})") from error
         object.__setattr__(self, "sha256", digest)
         object.__setattr__(self, "noise_std", real("noise_std (sigma_p)", self.noise_std))
         object.__setattr__(self, "flip_rate", real("flip_rate (p)", self.flip_rate, below=0.5))

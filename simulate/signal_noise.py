@@ -9,11 +9,12 @@ has two draws: `draw_dense` makes the vectors themselves, `draw_gram` makes thei
 at a cost that does not depend on d.
 """
 
+import zipfile
 from dataclasses import dataclass
 
 import numpy as np
 
-from simulate.parameters import choice, integer, real, reject
+from simulate.parameters import ParameterError, choice, integer, real, reject
 from simulate.streams import stream
 
 
@@ -186,15 +187,36 @@ def _bartlett_rows(rng, first, rows, dimension):
     return factor
 
 
-def load_instance(path, width: int, init_std: float, seed: int) -> DenseInstance:
-    """Read the user's own vectors from an .npz file (never unpickled) as a dense problem.
+@dataclass(frozen=True)
+class Vectors:
+    """The user's own problem: mu (d,), noise (N, d), labels and signal labels (n,), W0 (2m, d) or None."""
+
+    mu: np.ndarray
+    noise: np.ndarray
+    labels: np.ndarray
+    signal_labels: np.ndarray
+    noise_weight: float
+    noise_count: int
+    weights: np.ndarray | None
+
+    @property
+    def patches(self) -> int:
+        """P, from the number of noise patches a sample has."""
+        return 1 + round(self.noise_weight * self.noise_count)
+
+
+def read_vectors(path) -> Vectors:
+    """Read the user's own vectors from an .npz file, never unpickled.
 
     Keys: mu (d,), noise (n, d) for one vector a sample or (n, P−1, d) for independent patches, labels (n,) of
     ±1 as observed; optionally signal_labels (n,) (default: labels), patches (an integer, for noise (n, d);
-    default 2), W0 (2m, d) (default: drawn with `init_std`). Raises ValueError naming the key at fault.
+    default 2), W0 (2m, d). Raises ParameterError naming the key at fault.
     """
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        raise ParameterError(f"data = {str(path)!r}: must be an .npz file of plain arrays ({error})") from error
     known = {"mu", "noise", "labels", "signal_labels", "patches", "W0"}
     if unknown := sorted(set(arrays) - known):
         reject("data file key", unknown[0], "one of " + ", ".join(sorted(known)))
@@ -206,26 +228,32 @@ def load_instance(path, width: int, init_std: float, seed: int) -> DenseInstance
     mu, noise = arrays["mu"].astype(float), arrays["noise"].astype(float)
     if mu.ndim != 1 or mu.size < 1:
         reject("mu", f"shape {mu.shape}", "shape (d,)")
-    if noise.ndim not in (2, 3) or noise.shape[-1] != mu.size or noise.shape[0] < 1:
+    if noise.ndim not in (2, 3) or noise.shape[-1] != mu.size or 0 in noise.shape:
         reject("noise", f"shape {noise.shape}", f"shape (n, {mu.size}) or (n, P-1, {mu.size})")
-    n = noise.shape[0]
-    labels = _signs("labels", arrays["labels"], n)
-    signal_labels = _signs("signal_labels", arrays.get("signal_labels", labels), n)
-    if "W0" in arrays:
-        weights = arrays["W0"].astype(float)
-        if weights.shape != (2 * width, mu.size):
-            reject("W0", f"shape {weights.shape}", f"shape ({2 * width}, {mu.size}) for width {width}")
-    else:
-        weights = draw_weights(mu.size, width, init_std, seed)
-    if noise.ndim == 3:
-        count, weight = noise.shape[1], 1.0
-    else:
-        patches = arrays.get("patches", np.array(2))
-        if patches.ndim:
-            reject("patches", f"shape {patches.shape}", "one integer")
-        count, weight = 1, integer("patches", patches.item(), 1) - 1.0
-    vectors = np.vstack([mu[None], noise.reshape(-1, mu.size)])
-    return DenseInstance(vectors, weights, labels, signal_labels, weight, count)
+    labels = _signs("labels", arrays["labels"], len(noise))
+    signal_labels = _signs("signal_labels", arrays.get("signal_labels", labels), len(noise))
+    weights = arrays["W0"].astype(float) if "W0" in arrays else None
+    rows_even = weights is None or (weights.ndim == 2 and len(weights) >= 2 and len(weights) % 2 == 0)
+    if weights is not None and not (rows_even and weights.shape[1] == mu.size):
+        reject("W0", f"shape {weights.shape}", f"shape (2m, {mu.size})")
+    patches = arrays.get("patches", np.array(noise.shape[1] + 1 if noise.ndim == 3 else 2))
+    if patches.ndim:
+        reject("patches", f"shape {patches.shape}", "one integer")
+    patches = integer("patches", patches.item(), 1)
+    if noise.ndim == 3 and patches != noise.shape[1] + 1:
+        reject("patches", patches, f"{noise.shape[1] + 1} for noise of shape {noise.shape}")
+    weight, count = (1.0, noise.shape[1]) if noise.ndim == 3 else (patches - 1.0, 1)
+    return Vectors(mu, noise.reshape(-1, mu.size), labels, signal_labels, weight, count, weights)
+
+
+def load_instance(path, width: int, init_std: float, seed: int) -> DenseInstance:
+    """Return the user's own vectors (`read_vectors`) as a dense problem; without W0, weights are drawn."""
+    own = read_vectors(path)
+    if own.weights is not None and len(own.weights) != 2 * width:
+        reject("W0", f"shape {own.weights.shape}", f"shape ({2 * width}, {own.mu.size}) for width {width}")
+    weights = draw_weights(own.mu.size, width, init_std, seed) if own.weights is None else own.weights
+    vectors = np.vstack([own.mu[None], own.noise])
+    return DenseInstance(vectors, weights, own.labels, own.signal_labels, own.noise_weight, own.noise_count)
 
 
 def _signs(name, values, samples):

@@ -1,0 +1,30 @@
+# make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
+# make chen2023/sgd-boundary: one theorem at full settings; the names come from the registry, none is typed here.
+PYTHON ?= python3
+VENV ?= .venv
+READY := $(VENV)/.ready
+
+.PHONY: verify test lint theorems figures clean
+
+verify: $(READY)
+	$(VENV)/bin/sharpbounds verify --quick
+
+test: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/python -m pytest
+
+theorems: $(READY)
+	@$(VENV)/bin/sharpbounds list --ids
+
+$(READY): setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+# any other target is a claim's id, or a glob of ids
+.DEFAULT:
+	@$(MAKE) --no-print-directory $(READY)
+	@$(VENV)/bin/sharpbounds verify '$@' --full
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,84 @@
+"""sharpbounds: theorems about sharpness-aware minimisation, checked against exact simulation.
+
+The face of the project: the command line, and the same as Python calls.
+
+    import sharpbounds
+
+    for record in sharpbounds.verify("chen2023/sgd-*", mode="quick"):
+        print(record.claim.id, record.verdict.outcome, record.verdict.value, record.verdict.interval)
+
+    spec = sharpbounds.conv(n=20, d=20_000, mu=3, rule="sam-then-sgd", tau_c3=1, kappa=0.5, labels="balanced")
+    results = sharpbounds.simulate(spec, seeds=16)
+    print(sum(result.clean_error for result in results) / 16)
+
+Start-up imports neither numba nor scipy: a command loads what it needs when it runs.
+"""
+
+import importlib
+
+import click
+
+_PUBLIC = {
+    "claims": "theory.registry",
+    "papers": "theory.registry",
+    "check": "theory.check",
+    "verify": "theory.commands:verify_claims",
+    "conv": "theory.conv_command:conv_spec",
+    "simulate": "theory.conv_command:simulate_seeds",
+}
+__all__ = ["main", *_PUBLIC]
+
+
+def __getattr__(name):
+    """Load a public call when it is first used."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'sharpbounds' has no attribute {name!r}")
+    module, _, attribute = _PUBLIC[name].partition(":")
+    return getattr(importlib.import_module(module), attribute or name)
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported when called; bad parameters end in one line and exit status 2."""
+
+    commands_at: dict[str, str]  # name → module:command, set by `_group`
+
+    def list_commands(self, context):
+        return list(self.commands_at)
+
+    def get_command(self, context, name):
+        if name not in self.commands_at:
+            return None
+        module, _, attribute = self.commands_at[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def invoke(self, context):
+        from simulate.parameters import ParameterError
+
+        try:
+            return super().invoke(context)
+        except ParameterError as error:
+            raise click.UsageError(str(error)) from error
+
+
+def _group(name, commands, text):
+    group = _Lazy(name, help=text, context_settings={"help_option_names": ["-h", "--help"]})
+    group.commands_at = commands
+    return group
+
+
+simulate_group = _group("simulate", {"conv": "theory.conv_command:conv"}, "Simulate a model exactly.")
+main = _group(
+    "sharpbounds",
+    {
+        "list": "theory.commands:list_claims",
+        "show": "theory.commands:show",
+        "verify": "theory.commands:verify",
+        "simulate": "sharpbounds:simulate_group",
+        "cite": "theory.commands:cite",
+    },
+    "Theorems about sharpness-aware minimisation, checked against exact simulation.",
+)
+main = click.version_option(package_name="sharpbounds")(main)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Plain twins of the kernels: slow, obvious, and written from the equations alone.
+
+A sample is its patches: x has shape (n, P, d). Rows of W (2m, d) are neurons, the m of class +1 first.
+
+    f(x) = (1/m) Σ_r J_r Σ_p relu⟨w_r, x⁽ᵖ⁾⟩,    L = mean of log(1 + exp(−y f)).
+"""
+
+import math
+
+import numpy as np
+
+
+def sigmoid(z):
+    """Return 1/(1 + e^z)."""
+    if z > 0:
+        return math.exp(-z) / (1.0 + math.exp(-z))
+    return 1.0 / (1.0 + math.exp(z))
+
+
+def log_loss(z):
+    """Return log(1 + e^−z)."""
+    return math.log1p(math.exp(-z)) if z > 0 else -z + math.log1p(math.exp(z))
+
+
+def sign_of_row(r, rows):
+    """Return J_r: +1 in the first half of the rows, −1 in the second."""
+    return 1.0 if r < rows // 2 else -1.0
+
+
+def patches(instance):
+    """Return x (n, P, d) of a dense instance: the patch ŷ·mu, then every noise vector as often as it is used."""
+    mu, noise = instance.vectors[0], instance.vectors[1:]
+    samples = []
+    for i, signal_label in enumerate(instance.signal_labels):
+        x = [signal_label * mu]
+        for q in range(instance.noise_count):
+            x += [noise[i * instance.noise_count + q]] * int(instance.noise_weight)
+        samples.append(x)
+    return np.array(samples)
+
+
+def logit(W, x):
+    """Return f of one sample x (P, d)."""
+    total = 0.0
+    for r in range(len(W)):
+        for patch in x:
+            total += sign_of_row(r, len(W)) * max(float(W[r] @ patch), 0.0)
+    return total / (len(W) // 2)
+
+
+def loss(W, x, y, batch=None):
+    """Return the mean loss over `batch`, or over all samples."""
+    batch = range(len(y)) if batch is None else batch
+    return sum(log_loss(y[i] * logit(W, x[i])) for i in batch) / len(batch)
+
+
+def gradient(W, x, y, batch):
+    """Return ∇L (2m, d) on `batch`, with relu'(0) = 0."""
+    m, result = len(W) // 2, np.zeros_like(W)
+    for i in batch:
+        outer = -y[i] * sigmoid(y[i] * logit(W, x[i]))  # dℓ/df
+        for r in range(len(W)):
+            for patch in x[i]:
+                if W[r] @ patch > 0.0:
+                    result[r] += outer * sign_of_row(r, len(W)) / m * patch
+    return result / len(batch)
+
+
+def perturbation(W, x, y, batch, radius):
+    """Return SAM's eps = radius · ∇L/‖∇L‖, zero where the gradient is."""
+    g = gradient(W, x, y, batch)
+    norm = math.sqrt(float((g * g).sum()))
+    return np.zeros_like(g) if norm == 0.0 else radius / norm * g
+
+
+def step(W, x, y, batch, step_size, radius):
+    """Return the weights after one step; radius = 0 is SGD."""
+    at = W + perturbation(W, x, y, batch, radius) if radius else W
+    return W - step_size * gradient(at, x, y, batch)
+
+
+def epoch_batches(permutation, batch_size):
+    """Return the batches of one epoch, the last one as small as it comes."""
+    return [permutation[k : k + batch_size] for k in range(0, len(permutation), batch_size)]
+
+
+def train(W, x, y, permutations, batch_size, step_size, radii, stop_loss=-1.0):
+    """Return (weights, status, steps) after len(radii) steps, one radius a step.
+
+    `permutations` yields one permutation an epoch; the loss is tested before each epoch and at the end of the last.
+    """
+    W, taken, queue = W.copy(), 0, []
+    permutations = iter(permutations)
+    for radius in radii:
+        if not queue:
+            if loss(W, x, y) <= stop_loss:
+                return W, "stopped", taken
+            queue = epoch_batches(next(permutations), batch_size)
+        W = step(W, x, y, queue.pop(0), step_size, radius)
+        taken += 1
+    if not queue and loss(W, x, y) <= stop_loss:
+        return W, "stopped", taken
+    return W, "max-steps", taken
+
+
+def gram_descent(H, instance, batch):
+    """Return D (2m, N+1), minus the gradient's coefficients, in matrix form on pre-activations H."""
+    y, signal = instance.labels, instance.signal_labels
+    m, n, count, c = len(H) // 2, len(y), instance.noise_count, instance.noise_weight
+    J = np.diag([sign_of_row(r, 2 * m) for r in range(2 * m)])
+    signal_patch = np.maximum(np.outer(H[:, 0], signal), 0.0)
+    noise_patch = np.maximum(H[:, 1:], 0.0) @ np.kron(np.eye(n), np.ones((count, 1)))
+    f = np.ones(2 * m) @ J @ (signal_patch + c * noise_patch) / m
+    weight = np.zeros(n)
+    for i in batch:
+        weight[i] = sigmoid(y[i] * f[i]) * y[i] / (m * len(batch))
+    D = np.zeros_like(H)
+    D[:, 0] = J @ (np.outer(H[:, 0], signal) > 0) @ (weight * signal)
+    D[:, 1:] = J @ (H[:, 1:] > 0) @ np.diag(c * np.repeat(weight, count))
+    return D
+
+
+def gram_step(H, A, instance, batch, step_size, radius):
+    """Return (H, A) after one step in Gram space: D, D G, and Σ D ∘ (D G) as the squared gradient norm."""
+    D = gram_descent(H, instance, batch)
+    if radius:
+        norm = math.sqrt(float(np.sum(D * (D @ instance.gram))))
+        if norm > 0.0:
+            D = gram_descent(H - radius / norm * D @ instance.gram, instance, batch)
+    return H + step_size * D @ instance.gram, A + step_size * D
+
+
+def monte_carlo_error(W, mu, noise_std, patch_count, shared, trials, rng, chunk=20_000):
+    """Return (clean error, standard error) on fresh real samples; f = 0 counts one half."""
+    m, d, wrong = len(W) // 2, len(mu), []
+    for start in range(0, trials, chunk):
+        size = min(chunk, trials - start)
+        y = np.where(rng.random(size) < 0.5, 1.0, -1.0)
+        own = [y[:, None] * mu]
+        if shared and patch_count > 1:
+            own += [noise_std * rng.standard_normal((size, d))] * (patch_count - 1)
+        elif not shared:
+            own += [noise_std * rng.standard_normal((size, d)) for _ in range(patch_count - 1)]
+        f = sum(np.maximum(x @ W[:m].T, 0.0).sum(1) - np.maximum(x @ W[m:].T, 0.0).sum(1) for x in own) / m
+        wrong.append(np.where(f == 0.0, 0.5, y * f < 0.0))
+    wrong = np.concatenate(wrong)
+    return float(wrong.mean()), float(wrong.std() / math.sqrt(trials))
+
+
+def error_of_two_neurons(W, mu, noise_std, weight, points=20_000):
+    """Return the exact clean error at m = 1 for one noise vector a sample, by an integral over the angle.
+
+    (⟨w_1, xi⟩, ⟨w_2, xi⟩) = R (‖w_1‖ cos θ, ‖w_2‖ cos(θ − φ)) with R Rayleigh and θ uniform, so that
+    P(R g(θ) > t) = exp(−t²/(2 g²)) for t, g > 0.
+    """
+    first, second = W
+    lengths = np.linalg.norm(first), np.linalg.norm(second)
+    angle = math.acos(np.clip(first @ second / (lengths[0] * lengths[1]), -1.0, 1.0))
+    theta = 2.0 * math.pi * (np.arange(points) + 0.5) / points
+    g = np.maximum(lengths[0] * np.cos(theta), 0.0) - np.maximum(lengths[1] * np.cos(theta - angle), 0.0)
+    g *= weight * noise_std
+
+    def below(level, g):
+        """P(R g < level), level ≠ 0."""
+        tail = np.zeros_like(g)
+        same = g * level > 0.0
+        tail[same] = np.exp(-0.5 * (level / g[same]) ** 2)
+        return float((1.0 - tail).mean()) if level > 0.0 else float(tail.mean())
+
+    plus = max(float(first @ mu), 0.0) - max(float(second @ mu), 0.0)
+    minus = max(-float(first @ mu), 0.0) - max(-float(second @ mu), 0.0)
+    return 0.5 * below(-plus, g) + 0.5 * below(minus, -g)
+
+
+def bartlett(rows, dimension, rng, shift=1):
+    """Return the Gram matrix (rows, rows) of standard normals in R^d by Bartlett's factor, diagonal chi(d − shift − i).
+
+    shift = 1 beside one separate coordinate is the right law; any other is wrong, for negative controls.
+    """
+    S = np.outer(*[rng.standard_normal(rows)] * 2)
+    L = np.zeros((rows, rows))
+    for i in range(rows):
+        for j in range(min(i, dimension - 1)):
+            L[i, j] = rng.standard_normal()
+        if i < dimension - 1:
+            L[i, i] = math.sqrt(rng.chisquare(dimension - shift - i))
+    return S + L @ L.T
+
+
+class Watched:
+    """A network that records its whole state: H, the perturbed H, and A."""
+
+    def __init__(self, network):
+        self.network = network
+
+    def __getattr__(self, name):
+        """Pass everything else on."""
+        return getattr(self.network, name)
+
+    def observe(self, batch, rule):
+        """Return what masks and coefficients are made of."""
+        H = self.network.projections().copy()
+        return {
+            "H": H,
+            "perturbed": H + self.network.perturbation(batch, rule),
+            "A": self.network.coefficients.copy(),
+            "batch": np.pad(batch, (0, len(self.network.instance.labels) - len(batch)), constant_values=-1),
+        }

@@ -1,0 +1,165 @@
+"""The test error without a d-vector, against real samples and an exact integral."""
+
+import naive
+import numpy as np
+import pytest
+from scipy import stats
+
+from simulate.conv import DenseNetwork, GramNetwork
+from simulate.generalisation import REPLICATES, clean_error, test_error
+from simulate.signal_noise import DenseInstance, SignalNoise, draw_dense
+from simulate.update import Batches, Phase, Rule, train
+
+
+def trained(patches=2, shared=True, width=4, signal_norm=2.0, seed=1):
+    """Return (data, dense instance, dense network, Gram network), trained to errors well inside (0, 1/2)."""
+    kind = "shared" if shared else "independent"
+    data = SignalNoise(8, 40, patches, signal_norm, 0.3, 0.25, noise_patches=kind)
+    dense = draw_dense(data, width, 0.1, seed)
+    networks = DenseNetwork(dense), GramNetwork(dense.to_gram())
+    for network in networks:
+        train(network, [Phase(Rule(), 40)], Batches(8, 8, np.random.default_rng(0)), 0.1, 0.0)
+    return data, dense, *networks
+
+
+def pair(W, mu, weight):
+    """Return the untrained Gram network of W with one sample of noise that fills `weight` patches."""
+    vectors, one = np.vstack([mu, np.ones_like(mu)]), np.ones(1)
+    return GramNetwork(DenseInstance(vectors, W, one, one, weight, 1).to_gram())
+
+
+@pytest.mark.parametrize("patches", [2, 3, 4])
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("width", [1, 4])
+def test_matches_real_samples(patches, shared, width):
+    """Within 4.5 combined standard errors of 200 000 real samples in R^40, on two spaces and with two controls.
+
+    The sampling error is the larger part, so the false-alarm rate is near the normal 7e-6, and below 1e-3 a case were
+    the standard error, from 8 scramblings, all there was. Controls: another noise level, the other kind of patches.
+    """
+    data, dense, network, gram = trained(patches, shared, width)
+    rng, mu = np.random.default_rng(12), dense.vectors[0]
+    seen, sampling = naive.monte_carlo_error(network.weights, mu, data.noise_std, patches, shared, 200_000, rng)
+    assert 0.05 < seen < 0.47
+    for model in (network, gram):
+        e, se = clean_error(model, data.noise_std)
+        assert se < 4e-3
+        assert abs(e - seen) < 4.5 * np.hypot(se, sampling)
+    e, se = clean_error(gram, 2.0 * data.noise_std)
+    assert abs(e - seen) > 4.5 * np.hypot(se, sampling)
+    if patches > 2 and width > 1:
+        other, se = naive.monte_carlo_error(network.weights, mu, data.noise_std, patches, not shared, 200_000, rng)
+        assert abs(clean_error(gram, data.noise_std)[0] - other) > 4.5 * np.hypot(se, sampling)
+
+
+def test_two_neurons_match_the_exact_integral():
+    """m = 1: an integral over one angle; that integral against real samples, too."""
+    _, dense, network, gram = trained(3, width=1)
+    exact = naive.error_of_two_neurons(network.weights, dense.vectors[0], 0.3, 2.0)
+    e, se = clean_error(gram, 0.3)
+    assert abs(e - exact) < max(6 * se, 1e-4)
+    assert abs(e - naive.error_of_two_neurons(network.weights, dense.vectors[0], 0.3, 1.0)) > 0.01
+    rng = np.random.default_rng(3)
+    seen, sampling = naive.monte_carlo_error(network.weights, dense.vectors[0], 0.3, 3, True, 400_000, rng)
+    assert abs(seen - exact) < 4.5 * sampling
+
+
+def test_standard_error_is_honest():
+    """On 300 random problems at m = 1, (e − exact)/se lies within the 95 % range of Student's t as often as it says.
+
+    Were problems independent, fewer than 87 % would have probability 1e-7, and so would a median |z| outside 0.5 … 1
+    (t with 7 degrees of freedom: 0.71). Controls: a standard error three times too small or too large fails.
+    """
+    rng, z = np.random.default_rng(0), []
+    for _ in range(300):
+        W = rng.standard_normal((2, 5)) * rng.uniform(0.2, 2.0, (2, 1))
+        mu, noise_std = rng.standard_normal(5) * rng.uniform(0.2, 2.0), rng.uniform(0.3, 2.0)
+        levels = [max(s * W[0] @ mu, 0.0) - max(s * W[1] @ mu, 0.0) for s in (1, -1)]
+        if 0.0 in levels:  # then f = 0 has a probability of its own, which the integral leaves out
+            continue
+        e, se = clean_error(pair(W, mu, 2.0), noise_std)
+        z.append((e - naive.error_of_two_neurons(W, mu, noise_std, 2.0, 4000)) / se)
+    z = np.abs(z)
+    assert len(z) > 100
+    inside = stats.t(REPLICATES - 1).ppf(0.975)
+    assert (z < inside).mean() > 0.87
+    assert 0.5 < np.median(z) < 1.0
+    assert (3.0 * z < inside).mean() < 0.87
+    assert np.median(z / 3.0) < 0.5
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_no_output_counts_one_half(sign):
+    """Both neurons silent on half of the plane and no signal: f = 0 there, half an error each time."""
+    W = np.array([[0.0, 0.0, sign], [0.0, 0.0, sign]])  # the two cancel: f = 0 always
+    assert clean_error(pair(W, np.array([1.0, 0.0, 0.0]), 1.0), 1.0) == (0.5, 0.0)
+    # one neuron off mu: X > 0 on half of the samples, else f = 0; e = ½ (¼) + ½ (½ + ¼)
+    W = np.array([[0.0, 0.0, sign], [0.0, 0.0, 0.0]])
+    e, se = clean_error(pair(W, np.array([1.0, 0.0, 0.0]), 1.0), 1.0)
+    assert e == pytest.approx(0.5, abs=1e-12)
+    assert se < 1e-12
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_without_noise_the_signal_decides(wrong):
+    """sigma_p = 0, or P = 1: the sign of the signal's logit alone, 0 or 1, exactly; a deaf class counts one half."""
+    W = np.array([[1.0, 0.0], [-1.0, 0.0]]) * (-1.0 if wrong else 1.0)
+    mu = np.array([1.0, 0.0])
+    assert clean_error(pair(W, mu, 1.0), 0.0) == (float(wrong), 0.0)
+    assert clean_error(pair(W, mu, 0.0), 5.0) == (float(wrong), 0.0)
+    W[1] = 0.0  # ŷ = −1 (or +1, if wrong) gives f = 0
+    assert clean_error(pair(W, mu, 1.0), 0.0) == (0.75 if wrong else 0.25, 0.0)
+
+
+def test_without_noise_vectors():
+    data = SignalNoise(3, 4, 1, 1.0, noise_patches="independent")
+    e, se = clean_error(GramNetwork(draw_dense(data, 2, 1.0, 0).to_gram()), 1.0)
+    assert e in (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert se == 0.0
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_no_signal_is_a_coin(shared):
+    """‖mu‖ = 0: e = ½ to the last bit, since P(X < 0) and P(X > 0) are taken over the same points."""
+    for model in trained(3, shared, signal_norm=0.0)[2:]:
+        assert clean_error(model, 0.3) == (0.5, 0.0)
+    assert clean_error(trained(3, shared, signal_norm=0.5)[3], 0.3)[0] != 0.5
+
+
+def test_zero_weights_are_a_coin():
+    assert clean_error(pair(np.zeros((4, 3)), np.ones(3), 1.0), 1.0) == (0.5, 0.0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_not_finite_have_no_error(bad):
+    network = trained()[3]
+    network.coefficients[0, 0] = bad
+    with np.errstate(invalid="ignore"):
+        e, se = clean_error(network, 1.0)
+    assert np.isnan([e, se]).all()
+
+
+def test_same_network_same_bits():
+    model = trained()[3]
+    assert clean_error(model, 0.3) == clean_error(model, 0.3)
+
+
+def test_error_is_free_of_scale():
+    """The sign of f does not change with the size of W: powers of two change no bit."""
+    rng = np.random.default_rng(0)
+    W, mu = rng.standard_normal((6, 5)), rng.standard_normal(5)
+    assert clean_error(pair(W, mu, 1.0), 0.7) == clean_error(pair(8.0 * W, mu, 1.0), 0.7)
+    assert clean_error(pair(W, mu, 1.0), 0.7) == clean_error(pair(W, 2.0 * mu, 1.0), 1.4)
+    assert clean_error(pair(W, mu, 1.0), 0.7) != clean_error(pair(W, 2.0 * mu, 1.0), 0.7)
+
+
+def test_observed_label_error():
+    """p + (1 − 2p) e, at its ends and by simulation of flips (6 standard errors, 2e-9)."""
+    assert test_error(0.0, 0.2) == 0.2
+    assert test_error(1.0, 0.2) == 0.8
+    assert test_error(0.5, 0.3) == 0.5
+    assert test_error(0.125, 0.1) == pytest.approx(0.2, rel=1e-15)
+    rng, e, p, n = np.random.default_rng(0), 0.17, 0.3, 10**6
+    wrong = (rng.random(n) < e) != (rng.random(n) < p)
+    assert abs(wrong.mean() - test_error(e, p)) < 6 * 0.5 / np.sqrt(n)
+    assert abs(wrong.mean() - (p + e)) > 6 * 0.5 / np.sqrt(n)

@@ -1,0 +1,101 @@
+"""From a claim to its record: settings → runs → observation → judge, for the claim, its control and its twin."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from simulate.parameters import choice, integer
+from simulate.runner import Runner
+from theory.claim import Claim, Control, Outcome
+from theory.registry import claims
+from theory.verdict import Verdict, judge
+
+FALSE_ALARM = 1e-4
+"""Chance that one run of the whole table calls a true claim `violated`; shared equally among the claims."""
+
+MODES = ("quick", "full")
+SEED_STRIDE = 1_000_000  # runs of `--seed S` use the seeds from S · SEED_STRIDE on
+
+
+@dataclass(frozen=True)
+class Record:
+    """One claim, checked: its verdict beside the expected one, and how its control and twin came out."""
+
+    claim: Claim
+    mode: str
+    seed: int
+    verdict: Verdict
+    judged: Outcome
+    control: Verdict
+    twin: Verdict | None
+    seconds: float
+    runs: int
+
+    @property
+    def rejected(self) -> bool:
+        """Return whether the negative control was rejected."""
+        return self.control.outcome is Outcome.VIOLATED
+
+    @property
+    def passed(self) -> bool:
+        """Return whether the verdict is the expected one, the control was rejected and the twin, if any, holds."""
+        twin = self.twin is None or self.twin.outcome is Outcome.HOLDS
+        return self.verdict.outcome is self.claim.expected_in(self.mode) and self.rejected and twin
+
+    def to_dict(self) -> dict:
+        """Return the record as plain data."""
+        claim = self.claim
+        return {
+            "id": claim.id, "title": claim.title, "source": claim.source, "kind": str(claim.kind),
+            "ours": claim.ours, "mode": self.mode, "seed": self.seed,
+            "expected": str(claim.expected_in(self.mode)), "passed": self.passed,
+            "verdict": _plain(self.verdict), "judged": str(self.judged),
+            "tolerance": claim.tolerance, "tolerance_reason": claim.tolerance_reason,
+            "control": {"title": claim.control.title, "rejected": self.rejected, **_plain(self.control)},
+            "twin": self.twin and {"title": claim.twin.title, **_plain(self.twin)},
+            "hypotheses": [
+                {"name": h.name, "text": h.text, "margin": margin, "required": h.required}
+                for h, margin in claim.margins()
+            ],
+            "runs": self.runs, "seconds": round(self.seconds, 3),
+        }  # fmt: skip
+
+
+def check(claim: Claim, mode: str = "quick", seed: int = 0, runner: Runner | None = None) -> Record:
+    """Check one claim at its quick or full settings; deterministic in (claim, mode, seed)."""
+    choice("mode", mode, MODES)
+    seed = integer("seed", seed, 0, 10**9)
+    runner = runner or Runner()
+    start, before = time.perf_counter(), runner.computed + runner.found
+    settings = {**getattr(claim, mode), "seed": seed * SEED_STRIDE}
+    false_alarm = FALSE_ALARM / len(claims())
+    samples = claim.observe(settings, runner)
+
+    def judged(case: Claim | Control, worst: bool) -> Verdict:
+        changes = getattr(case, "changes", None)
+        observed = claim.observe({**settings, **changes}, runner) if changes else samples
+        prediction = _predict(case.predict or claim.predict, observed)
+        return judge(claim.kind, observed, prediction, claim.tolerance, false_alarm, worst=worst)
+
+    verdict = judged(claim, True)
+    control = judged(claim.control, False)
+    twin = judged(claim.twin, True) if claim.twin else None
+    outcome = verdict.outcome
+    if not claim.in_scope():
+        verdict = replace(verdict, outcome=Outcome.OUT_OF_SCOPE)
+    runs = runner.computed + runner.found - before
+    return Record(claim, mode, seed, verdict, outcome, control, twin, time.perf_counter() - start, runs)
+
+
+def _predict(predict, observation):
+    if isinstance(observation, Mapping):
+        per_axis = predict if isinstance(predict, Mapping) else dict.fromkeys(observation, predict)
+        return {axis: per_axis[axis](samples) for axis, samples in observation.items()}
+    return predict(observation)
+
+
+def _plain(verdict):
+    return {
+        "outcome": str(verdict.outcome), "measure": verdict.measure, "value": verdict.value,
+        "interval": verdict.interval, "points": verdict.points, "details": verdict.details,
+    }  # fmt: skip

@@ -1,0 +1,129 @@
+"""Growth of the noise coefficients under SGD: a sandwich of two closed forms.
+
+Setting. Full-batch SGD, small initial weights, weak signal: n · SNR² small.
+
+Claim. The mean noise coefficient of sample i over its own class's neurons, x_i(t) = (1/m) Σ_r rho_bar_{y_i,r,i},
+lies between the solutions x(0) = 0 of dx/dt = c/(1 + b eˣ) with (b, c) = (e^κ/², c0/5) and (e^−κ/², 3 c0/2),
+c0 = eta (P−1)² sigma_p² d/(n m).
+
+Formula. x + b eˣ = c t + b, so x = log(ω/b) with ω + log ω = c t + b + log b (the Wright omega function, which is
+Lambert's W in the log domain: e^{ct} would overflow, and c t + b − ω would cancel).
+
+Source. Kou et al. 2023, the two-sided bound of the noise coefficients (Stage 2), which Chen et al. 2023 use for SGD.
+κ is a constant of the proof; 0.1 is ours.
+"""
+
+import numpy as np
+
+from theory.chen2023.setting import CONDITION, NOMINAL, scaled_init_std, scaled_spec, seeds, signal_to_noise_ratio
+from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
+
+KAPPA = 0.1
+
+
+def coefficient_curve(t, b, c):
+    """Return the solution x(t) of x + b eˣ = c t + b; t, b, c broadcast; exact to rounding for any c t ≥ 0."""
+    from scipy.special import wrightomega
+
+    return np.log(wrightomega(c * np.asarray(t, float) + b + np.log(b)) / b)
+
+
+def growth_rate(eta, P, sigma_p, d, n, m):
+    """Return c0 = eta (P−1)² sigma_p² d / (n m)."""
+    return eta * (P - 1) ** 2 * sigma_p**2 * d / (n * m)
+
+
+def lower_curve(samples):
+    """Return the lower solution, b = e^{κ/2}, c = c0/5."""
+    return coefficient_curve(samples.given["t"], np.exp(KAPPA / 2), samples.given["c0"] / 5.0)
+
+
+def upper_curve(samples):
+    """Return the upper solution, b = e^{−κ/2}, c = 3 c0/2."""
+    return coefficient_curve(samples.given["t"], np.exp(-KAPPA / 2), samples.given["c0"] * 1.5)
+
+
+def observe(settings, runner):
+    """Return x_i(t) at geometric steps for every (d, n·SNR²), seed and sample."""
+    n, m, P, sigma_p = 20, settings["m"], 2, 1.0
+    record = tuple(np.unique(np.geomspace(1, 5000, 40).astype(int)).tolist())
+    specs = [
+        scaled_spec(
+            seed, n, d, m, P, np.sqrt(strength / n) / signal_to_noise_ratio(1.0, P, sigma_p, d),
+            labels="iid", max_steps=5000, record=record,
+        )
+        for d, strength in settings["points"] for seed in seeds(settings)
+    ]  # fmt: skip
+    means, times, rates = [], [], []
+    for spec, result in zip(specs, runner.run(specs), strict=True):
+        x = np.where(result.own_class(), result.history["rho"], 0.0).sum(axis=1) / m
+        c0 = growth_rate(spec.step_size, P, sigma_p, spec.data.dimension, n, m)
+        means.append(x.ravel())
+        times.append(np.repeat(result.history["step"], n))
+        rates.append(np.full(x.size, c0))
+    return Samples(np.concatenate(means), {"t": np.concatenate(times), "c0": np.concatenate(rates)})
+
+
+WEAK_SIGNAL = Hypothesis(
+    "weak signal", "n · SNR² ≤ 0.2",
+    lambda a: 0.2 / max(a["n"] * signal_to_noise_ratio(a["mu"], a["P"], a["sigma_p"], a["d"]) ** 2, 1e-300), 1.0,
+)  # fmt: skip
+WIDE = NOMINAL | {"d": 20_000, "m": 100, "mu": 13.4, "sigma_0": scaled_init_std(20, 20_000, 1.0), "eta": 0.01}
+QUICK = {"m": 100, "points": ((2000, 0.01), (20_000, 0.18)), "seeds": 4}
+FULL = {
+    "m": 100, "seeds": 16,
+    "points": tuple((d, strength) for d in (2000, 20_000, 200_000) for strength in (0.001, 0.01, 0.05, 0.18)),
+}  # fmt: skip
+SOURCE = "Kou et al. 2023, two-sided bound of the noise coefficients in its Stage 2; used for SGD by Chen et al. 2023"
+
+CLAIMS = (
+    Claim(
+        id="chen2023/coefficient-growth-lower",
+        title="Noise coefficients grow at least logarithmically",
+        statement="(1/m) Σ_r rho_bar_{y_i,r,i}(t) ≥ x(t), where x + b eˣ = c t + b, b = e^0.05, c = c0/5",
+        source=SOURCE,
+        kind=Kind.LOWER_BOUND,
+        hypotheses=(*CONDITION, WEAK_SIGNAL),
+        parameters=WIDE,
+        observe=observe,
+        predict=lower_curve,
+        tolerance=0.0,
+        tolerance_reason="every sample at every recorded step",
+        control=Control("the upper curve asserted as lower bound", upper_curve),
+        quick=QUICK,
+        full=FULL,
+    ),
+    Claim(
+        id="chen2023/coefficient-growth-upper",
+        title="Noise coefficients grow at most logarithmically",
+        statement="(1/m) Σ_r rho_bar_{y_i,r,i}(t) ≤ x(t), where x + b eˣ = c t + b, b = e^−0.05, c = 3 c0/2",
+        source=SOURCE,
+        kind=Kind.UPPER_BOUND,
+        hypotheses=(*CONDITION, WEAK_SIGNAL),
+        parameters=WIDE,
+        observe=observe,
+        predict=upper_curve,
+        tolerance=0.0,
+        tolerance_reason="every sample at every recorded step",
+        control=Control("the lower curve asserted as upper bound", lower_curve),
+        quick=QUICK,
+        full=FULL,
+    ),
+    Claim(
+        id="chen2023/coefficient-growth-strong-signal",
+        title="The lower curve, outside its scope: strong signal, d = 100",
+        statement="(1/m) Σ_r rho_bar_{y_i,r,i}(t) ≥ x(t) also at n · SNR² = 2 and d = 100",
+        source=SOURCE,
+        kind=Kind.LOWER_BOUND,
+        hypotheses=(*CONDITION, WEAK_SIGNAL),
+        parameters=NOMINAL | {"d": 100, "mu": 10**0.5, "sigma_0": scaled_init_std(20, 100, 1.0), "eta": 0.2},
+        observe=observe,
+        predict=lower_curve,
+        tolerance=0.0,
+        tolerance_reason="every sample at every recorded step",
+        control=Control("the upper curve asserted as lower bound", upper_curve),
+        quick={"m": 10, "points": ((100, 2.0),), "seeds": 8},
+        full={"m": 10, "points": ((100, 2.0),), "seeds": 64},
+        expected=Outcome.OUT_OF_SCOPE,
+    ),
+)

@@ -1,0 +1,112 @@
+"""Signal–noise decomposition: what a weight has learned, split into signal and noise coefficients.
+
+Setting. Any step of (S)GD or SAM on the two-layer convolutional ReLU network.
+
+Claim. At every step w = w_0 + J gamma mu/‖mu‖² + (1/(P−1)) Σ_i rho_i xi_i/‖xi_i‖². Where J = y_i, rho (there
+called rho_bar) is ≥ 0 and never decreases; where J = −y_i, rho (rho_under) is ≤ 0 and never increases.
+
+Source. Chen et al. 2023, the signal–noise decomposition and its update equations, after Kou et al. 2023,
+Definition 5.1 and Lemma 5.2.
+"""
+
+import numpy as np
+
+from theory.chen2023.setting import NOMINAL, sam_radius, scaled_spec, seeds
+from theory.claim import Claim, Control, Kind, Samples
+
+
+def decompose(gamma, rho, signs, mu_squared, xi_squared, noise_weight):
+    """Return the coefficients (2m, N+1) of w − w_0 on (mu, xi_1, …): J gamma/‖mu‖² and rho/(c ‖xi_i‖²)."""
+    signal = signs * gamma / mu_squared
+    return np.column_stack([signal, rho / (noise_weight * xi_squared)])
+
+
+def _specs(settings, **run):
+    """Runs under GD, mini-batch SGD and SAM, to the end of settings["steps"]."""
+    n, d, m, P = 20, settings["d"], 10, 3
+    return [
+        scaled_spec(
+            seed, n, d, m, P, labels="iid", rule=rule, radius=sam_radius(m, B or n, P, 1.0, d, 4.0), batch_size=B,
+            max_steps=settings["steps"], stop_loss=0.0, **run,
+        )
+        for rule in ("sgd", "sam") for B in (None, 7) for seed in seeds(settings)
+    ]  # fmt: skip
+
+
+def observe_weights(settings, runner):
+    """Train the d-vectors themselves; beside the weights' displacement, give the Gram run's gamma and rho."""
+    from simulate.conv import GramNetwork
+    from simulate.run import build_network, train_network
+    from simulate.runner import single_threaded
+
+    displacement, given = [], []
+    with single_threaded():
+        for spec in _specs(settings, space="dense"):
+            dense = build_network(spec)
+            vectors, start = dense.instance.vectors, dense.weights.copy()
+            gram = GramNetwork(dense.instance.to_gram())
+            train_network(spec, dense)
+            train_network(spec, gram)
+            norms = gram.squared_norms()
+            displacement.append(dense.weights - start)
+            given.append(
+                (gram.signal_coefficients(), gram.noise_coefficients(), gram.signs, norms[0], norms[1:],
+                 gram.instance.noise_weight, vectors)
+            )  # fmt: skip
+    return Samples(np.stack(displacement), {"parts": given})
+
+
+def predict_weights(samples):
+    """Return Σ_k coefficient_k v_k for every run."""
+    return np.stack([decompose(*parts[:-1]) @ parts[-1] for parts in samples.given["parts"]])
+
+
+def predict_with_mean_norms(samples):
+    """Return the same with every ‖xi_i‖² replaced by its expectation sigma_p² d (sigma_p = 1 here)."""
+    expected = [(*parts[:4], np.full_like(parts[4], parts[6].shape[1]), *parts[5:]) for parts in samples.given["parts"]]
+    return predict_weights(Samples(samples.observed, {"parts": expected}))
+
+
+def observe_increments(settings, runner):
+    """Return y_i J_r times every increment of rho between recorded steps, and the final y_i J_r rho."""
+    increments = []
+    for result in runner.run(_specs(settings, record=tuple(range(0, settings["steps"] + 1, 20)))):
+        sign = np.where(result.own_class(), 1.0, -1.0) * settings.get("orientation", 1.0)
+        increments.append(np.diff(result.history["rho"], axis=0, prepend=0.0) * sign)
+    return Samples(np.concatenate([i.ravel() for i in increments]))
+
+
+CLAIMS = (
+    Claim(
+        id="chen2023/decomposition",
+        title="Weights decompose into signal and noise coefficients",
+        statement="w_t = w_0 + J gamma mu/‖mu‖² + (1/(P−1)) Σ_i rho_i xi_i/‖xi_i‖², for every neuron and step",
+        source="Chen et al. 2023, signal–noise decomposition; Kou et al. 2023, Definition 5.1",
+        kind=Kind.IDENTITY,
+        hypotheses=(),
+        parameters=NOMINAL,
+        observe=observe_weights,
+        predict=predict_weights,
+        tolerance=1e-11,
+        tolerance_reason="rounding of some hundred to thousand steps in float64",
+        control=Control("every ‖xi_i‖² replaced by sigma_p² d", predict_with_mean_norms),
+        quick={"d": 200, "steps": 300, "seeds": 2},
+        full={"d": 2000, "steps": 1000, "seeds": 8},
+    ),
+    Claim(
+        id="chen2023/coefficient-signs",
+        title="Noise coefficients keep their sign and only grow",
+        statement="rho_bar ≥ 0 never decreases and rho_under ≤ 0 never increases, under GD, SGD and SAM",
+        source="Chen et al. 2023, update equations of the decomposition; Kou et al. 2023, Lemma 5.2",
+        kind=Kind.LOWER_BOUND,
+        hypotheses=(),
+        parameters=NOMINAL,
+        observe=observe_increments,
+        predict=lambda samples: np.zeros_like(samples.observed),
+        tolerance=0.0,
+        tolerance_reason="exact: every increment is a product of one sign",
+        control=Control("the two classes exchanged", changes={"orientation": -1.0}),
+        quick={"d": 2000, "steps": 1000, "seeds": 4},
+        full={"d": 20_000, "steps": 5000, "seeds": 32},
+    ),
+)

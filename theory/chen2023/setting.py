@@ -1,0 +1,111 @@
+"""What the theorems of Chen et al. 2023 share: signal-to-noise ratio, scalings, step counts and conditions.
+
+Letters: n samples, d dimension, m width, P patches, mu = ‖mu‖ signal norm, sigma_p noise, sigma_0 initial weights,
+p flip rate, eta step size, B batch size, tau SAM's radius, C3 its divisor, kappa the length of SAM's phase in
+units of the signal's growth time. Closed forms are plain functions of numbers or arrays.
+"""
+
+import numpy as np
+
+from simulate.parameters import real, reject
+from simulate.signal_noise import SignalNoise, balanced_flips
+from theory.claim import Hypothesis
+
+
+def signal_to_noise_ratio(mu, P, sigma_p, d):
+    """Return SNR = ‖mu‖ / ((P − 1) sigma_p √d)."""
+    return mu / ((P - 1) * sigma_p * np.sqrt(d))
+
+
+def scaled_init_std(n, d, sigma_p, P=2, c=0.1):
+    """Return sigma_0 = c √n / ((P − 1) sigma_p d), at which the theorem's condition on sigma_0 keeps its margin."""
+    return c * np.sqrt(n) / ((P - 1) * sigma_p * d)
+
+
+def scaled_step_size(n, m, P, sigma_p, d, e0=0.1):
+    """Return eta = e0 n m / ((P − 1)² sigma_p² d): a noise margin grows by about e0/2 a step at the start."""
+    return e0 * n * m / ((P - 1) ** 2 * sigma_p**2 * d)
+
+
+def sam_radius(m, B, P, sigma_p, d, C3):
+    """Return tau = m √B / (C3 P sigma_p √d), Theorem 4.1's radius with its constant written out."""
+    if not sigma_p > 0.0:
+        reject("sigma_p", sigma_p, "a finite number > 0 where tau is given by C3")
+    return float(m * np.sqrt(B) / (real("C3", C3, strict=True) * P * sigma_p * np.sqrt(d)))
+
+
+def sam_steps(kappa, m, eta, mu, p):
+    """Return kappa · 4m / (eta ‖mu‖² (1 − 2p)), rounded: the steps in which gamma grows from 0 to about kappa."""
+    kappa = real("kappa", kappa)
+    if mu == 0.0 or p >= 0.5:
+        reject("kappa", kappa, "used with a signal norm mu > 0 and a resulting flip rate below 1/2")
+    return round(kappa * 4.0 * m / (eta * mu**2 * (1.0 - 2.0 * p)))
+
+
+def resulting_flip_rate(data: SignalNoise) -> float:
+    """Return the flip rate that predictions use: p for iid labels, the share flipped exactly for balanced ones."""
+    if data.labels == "iid":
+        return data.flip_rate
+    return 2 * balanced_flips(data.samples, data.flip_rate) / data.samples
+
+
+def benign_parameter(n, mu, P, sigma_p, d):
+    """Return q = n ‖mu‖⁴ / ((P − 1)⁴ sigma_p⁴ d): SGD overfits benignly iff q ≥ C (Theorem 3.2)."""
+    return n * mu**4 / ((P - 1) ** 4 * sigma_p**4 * d)
+
+
+# Nominal parameters, by paper symbol; claims override what they vary.
+NOMINAL = {
+    "n": 20, "d": 10**6, "m": 10, "P": 2, "mu": 10.0, "sigma_p": 1.0, "p": 0.1, "B": 20,
+    "sigma_0": scaled_init_std(20, 10**6, 1.0), "eta": scaled_step_size(20, 10, 2, 1.0, 10**6),
+}  # fmt: skip
+
+CONDITION = (
+    Hypothesis(
+        "d, signal", "d ≥ C n ‖mu‖² / (P² sigma_p²)",
+        lambda a: a["d"] * (a["P"] * a["sigma_p"]) ** 2 / _positive(a["n"] * a["mu"] ** 2),
+    ),
+    Hypothesis("d, samples", "d ≥ C n²", lambda a: a["d"] / a["n"] ** 2),
+    Hypothesis(
+        "d, width", "d ≥ C B m / (P² sigma_p²)",
+        lambda a: a["d"] * (a["P"] * a["sigma_p"]) ** 2 / (a["B"] * a["m"]),
+    ),
+    Hypothesis("n", "n ≥ C log m", lambda a: a["n"] / np.log(max(a["m"], 2))),
+    Hypothesis("m", "m ≥ C log n", lambda a: a["m"] / np.log(max(a["n"], 2))),
+    Hypothesis("signal", "‖mu‖ ≥ C P sigma_p", lambda a: a["mu"] / _positive(a["P"] * a["sigma_p"])),
+    Hypothesis("flips", "p < 1/2 (p ≤ 1/C)", lambda a: 0.5 / _positive(a["p"])),
+    Hypothesis(
+        "sigma_0", "sigma_0 ≤ 1 / (C max{P sigma_p d/√n, ‖mu‖})",
+        lambda a: 1.0 / _positive(a["sigma_0"] * max(a["P"] * a["sigma_p"] * a["d"] / np.sqrt(a["n"]), a["mu"])),
+    ),
+    Hypothesis(
+        "eta", "eta ≤ 1 / (C max{P² sigma_p² d^1.5/(B m), P² sigma_p² d/B})",
+        lambda a: a["B"]
+        / _positive(a["eta"] * (a["P"] * a["sigma_p"]) ** 2 * a["d"] * max(np.sqrt(a["d"]) / a["m"], 1.0)),
+    ),
+)  # fmt: skip
+"""Condition 3.1 of the paper, logarithms and the accuracy's share of it left out; its C is not given."""
+
+
+def _positive(value):
+    """The tiniest positive number in place of 0, so that a margin is huge instead of a division by zero."""
+    return max(float(value), np.finfo(float).tiny)
+
+
+def scaled_spec(seed, n=20, d=10**6, m=10, P=2, mu=2.0, sigma_p=1.0, p=0.1, labels="balanced", c=0.1, e0=0.1, **run):
+    """Return the specification of a run whose sigma_0 and eta follow the scalings above; `run` overrides any field."""
+    from simulate.run import ConvSpec
+
+    scaled = {
+        "data": SignalNoise(n, int(d), P, float(mu), sigma_p, p, labels),
+        "width": m,
+        "init_std": scaled_init_std(n, d, sigma_p, P, c),
+        "step_size": scaled_step_size(n, m, P, sigma_p, d, e0),
+        "seed": seed,
+    }
+    return ConvSpec(**{**scaled, **run})
+
+
+def seeds(settings):
+    """Return the run seeds of settings that hold a base `seed` and a number `seeds`."""
+    return range(settings["seed"], settings["seed"] + settings["seeds"])

@@ -1,0 +1,76 @@
+"""Time to a training loss under SGD.
+
+Setting. Full-batch SGD stopped at training loss eps, small initial weights.
+
+Claim. The number of steps is Θ(n m / (eta eps d (P−1)² sigma_p²)) (the paper writes P² for (P−1)², which it does not
+distinguish).
+
+Source. Chen et al. 2023, Theorem 3.2 (SGD), part 1, with the iteration count of Kou et al. 2023, Theorem 4.2.
+"""
+
+import numpy as np
+
+from theory.chen2023.setting import CONDITION, NOMINAL, scaled_spec, seeds
+from theory.claim import Claim, Control, Kind, Samples
+
+CENTRE = {"n": 20, "m": 20, "d": 10**6, "P": 2, "e0": 0.1, "eps": 0.01}
+EXPONENTS = {"eps": -1.0, "d": -1.0, "eta": -1.0, "n": 1.0, "m": 1.0, "P − 1": -2.0}
+
+
+def training_time(n, m, P, sigma_p, d, eta, eps):
+    """Return n m / (eta eps d (P−1)² sigma_p²), the steps to loss eps up to a constant."""
+    return n * m / (eta * eps * d * (P - 1) ** 2 * sigma_p**2)
+
+
+def observe(settings, runner):
+    """Return the steps taken along each axis of the formula, the others at the centre."""
+    c = CENTRE
+    eta = c["e0"] * c["n"] * c["m"] / c["d"]
+    axes = {
+        "eps": [{"eps": e} for e in settings["eps"]],
+        "d": [{"d": d} for d in settings["d"]],
+        "eta": [{"eta": eta * f} for f in settings["eta"]],
+        "n": [{"n": n} for n in settings["n"]],
+        "m": [{"m": m} for m in settings["m"]],
+        "P − 1": [{"P": q + 1, "eta": eta / 8} for q in settings["P − 1"]],  # c0 ∝ (P−1)² must stay small
+    }
+
+    def spec(a, seed):
+        a = c | {"eta": eta} | a
+        fixed = {"step_size": a["eta"], "max_steps": 5_000_000, "stop_loss": a["eps"]}
+        return scaled_spec(seed, a["n"], a["d"], a["m"], a["P"], **fixed)
+
+    specs = [spec(a, seed) for points in axes.values() for a in points for seed in seeds(settings)]
+    steps = iter(r.steps if r.status == "stopped" else np.nan for r in runner.run(specs))
+    observed = {axis: [[next(steps) for _ in seeds(settings)] for _ in points] for axis, points in axes.items()}
+    return {axis: Samples(np.array(y, float), {"x": np.array(settings[axis], float)}) for axis, y in observed.items()}
+
+
+CLAIMS = (
+    Claim(
+        id="chen2023/training-time",
+        title="Steps to training loss eps",
+        statement="T = Θ(n m / (eta eps d (P−1)² sigma_p²)), in each of its six parameters",
+        source="Chen et al. 2023, Theorem 3.2 (SGD); Kou et al. 2023, Theorem 4.2",
+        kind=Kind.RATE,
+        hypotheses=CONDITION,
+        parameters=NOMINAL | {"mu": 2.0},
+        observe=observe,
+        predict={axis: (lambda samples, exponent=exponent: exponent) for axis, exponent in EXPONENTS.items()},
+        tolerance=0.05,
+        tolerance_reason="logarithms: T grows as 1/eps + O(log 1/eps), and n, m enter active sets of 5 to 100 neurons",
+        control=Control(
+            "half of every exponent",
+            {axis: (lambda samples, exponent=exponent: exponent / 2) for axis, exponent in EXPONENTS.items()},
+        ),
+        quick={
+            "eps": (0.03, 0.01, 0.003, 0.001), "d": (10**5, 3 * 10**5, 10**6), "eta": (3.0, 1.0, 0.3),
+            "n": (20, 40, 80, 160), "m": (10, 20, 40, 80), "P − 1": (1, 2, 4), "seeds": 64,
+        },
+        full={
+            "eps": (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003), "d": (10**4, 10**5, 10**6, 10**7),
+            "eta": (3.0, 1.0, 0.3, 0.1, 0.03), "n": (20, 40, 80, 160), "m": (10, 20, 40, 80, 160),
+            "P − 1": (1, 2, 4), "seeds": 128,
+        },
+    ),
+)  # fmt: skip

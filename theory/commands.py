@@ -1,0 +1,190 @@
+"""The commands about claims: list, show, verify, cite. Light until something runs."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from theory import registry
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--ids", is_flag=True, help="Print the ids alone, one a line.")
+def list_claims(as_json, ids):
+    """List every claim: id, kind, expected verdict and title."""
+    rows = [
+        {
+            "id": claim.id,
+            "paper": claim.id.partition("/")[0],
+            "kind": str(claim.kind),
+            "title": claim.title,
+            "expected": str(claim.expected_in("quick")),
+            "expected_full": str(claim.expected_in("full")),
+            "control": claim.control.title,
+            "has_control": True,
+            "ours": claim.ours,
+        }
+        for claim in registry.claims().values()
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif ids:
+        click.echo("\n".join(row["id"] for row in rows))
+    else:
+        from theory.tables import list_table
+
+        list_table(rows)
+
+
+_LETTERS = {  # letter: flag, type, meaning
+    "n": ("--n", int, "samples"),
+    "d": ("--d", float, "dimension"),
+    "m": ("--width", int, "width"),
+    "P": ("--patches", int, "patches"),
+    "mu": ("--mu", float, "signal norm"),
+    "sigma_p": ("--sigma-p", float, "noise"),
+    "sigma_0": ("--sigma-0", float, "initial weights"),
+    "p": ("--flip-rate", float, "flip rate"),
+    "B": ("--batch", int, "batch size"),
+    "eta": ("--eta", float, "step size"),
+}
+
+
+def _letters(command):
+    for letter, (flag, kind, meaning) in reversed(_LETTERS.items()):
+        command = click.option(flag, letter, type=kind, help=f"{meaning} {letter}, in place of the nominal.")(command)
+    return command
+
+
+@click.command()
+@click.argument("claim_id", metavar="ID")
+@_letters
+def show(claim_id, **given):
+    """Show a claim: statement, source, settings, and the margin of every hypothesis.
+
+    With numbers (--n, --d, --mu …) the margins are those of your own setting, without simulating anything: does
+    this theorem speak about my case? A margin is value / form; where the paper hides a constant it is printed and
+    decides nothing.
+    """
+    import math
+
+    from simulate.parameters import reject
+    from theory.tables import show_claim
+
+    if claim_id not in registry.claims():
+        reject("claim", claim_id, "an id that `sharpbounds list` shows")
+    changes = {letter: value for letter, value in given.items() if value is not None}
+    for letter, value in changes.items():
+        smallest = 1 if letter in ("n", "d", "m", "B") else 2 if letter == "P" else 0
+        if not math.isfinite(value) or value < smallest or (letter == "p" and value >= 0.5):
+            reject(letter, value, f"a finite number >= {smallest}" + (" and < 0.5" if letter == "p" else ""))
+    show_claim(registry.claims()[claim_id], changes)
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_output(path):
+    """Return `path` if a file can be written there, before anything is computed; else raise ParameterError."""
+    from simulate.parameters import reject
+
+    if path is not None and path != "-":
+        target = Path(path)
+        if target.is_dir() or not os.access(target if target.exists() else target.parent, os.W_OK):
+            reject("output file", path, "a file in a folder that exists and can be written")
+    return path
+
+
+def write_whole(path, data: bytes) -> None:
+    """Write a file under a temporary name and rename it into place; `-` is standard output."""
+    if path == "-":
+        sys.stdout.buffer.write(data)
+        return
+    temporary = Path(f"{path}.part")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def verify_claims(patterns=(), mode="quick", seed=0, workers=None, store=True, report=None, progress=None):
+    """Check the claims whose ids match `patterns` (all by default) and return their records.
+
+    `workers` processes (default: every core) share the runs; `store=False` computes every run afresh. `report` is
+    called with each record as it is made, `progress(claim, runs)` as runs finish.
+    """
+    selected = registry.select((patterns,) if isinstance(patterns, str) else patterns)
+    from simulate.runner import Runner
+    from simulate.store import Store
+    from theory.check import check
+
+    records = []
+    with Runner(workers or available_cores(), Store() if store else None) as runner:
+        for claim in selected:
+            if progress:
+                progress(claim, 0)
+                runner.progress = lambda count, claim=claim: progress(claim, count)
+            record = check(claim, mode, seed, runner)
+            records.append(record)
+            if report:
+                report(record)
+    return records
+
+
+@click.command()
+@click.argument("patterns", nargs=-1, metavar="[ID or glob]…")
+@click.option("--quick", "mode", flag_value="quick", default="quick", help="Quick settings (the default).")
+@click.option("--full", "mode", flag_value="full", help="Full settings: wider windows, more seeds, narrower intervals.")
+@click.option("--seed", default=0, show_default=True, help="Base seed; another one draws everything anew.")
+@click.option("--workers", type=int, help="Worker processes. [default: every core]")
+@click.option("--json", "json_file", metavar="FILE", help="Also write the records as JSON ('-': standard output).")
+@click.option("--no-cache", is_flag=True, help="Compute every run, also those that are stored.")
+@click.pass_context
+def verify(context, patterns, mode, seed, workers, json_file, no_cache):
+    """Check claims against exact simulation (all of them, if none is named).
+
+    Exit status: 0 if every verdict is the expected one, every negative control was rejected and every twin of a
+    claim that fails holds; 1 otherwise; 2 for bad usage. `holds` means not falsified on the points tried.
+    """
+    from theory.tables import VerifyTable
+
+    check_output(json_file)
+    selected = registry.select(patterns)
+    table = VerifyTable(selected, mode, seed, to_stderr=json_file == "-")
+    with table:
+        records = verify_claims(patterns, mode, seed, workers, not no_cache, table.add, table.progress)
+    if json_file:
+        rows = [plain_json(record.to_dict()) for record in records]
+        write_whole(json_file, (json.dumps(rows, indent=2, ensure_ascii=False) + "\n").encode())
+    context.exit(0 if all(record.passed for record in records) else 1)
+
+
+def plain_json(value):
+    """Plain data with NaN and infinities as null and NumPy numbers as Python's, so that the JSON is valid anywhere."""
+    import math
+
+    import numpy as np
+
+    if isinstance(value, dict):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain_json(value.tolist())
+    if isinstance(value, (np.floating, np.integer)):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@click.command()
+@click.argument("patterns", nargs=-1, metavar="[ID or glob]…")
+def cite(patterns):
+    """Print the BibTeX entries of the papers whose claims are named (all, by default)."""
+    keys = dict.fromkeys(claim.id.partition("/")[0] for claim in registry.select(patterns))
+    click.echo("\n".join(registry.papers()[key].bibtex for key in keys))

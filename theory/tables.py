@@ -1,0 +1,177 @@
+"""What the commands print: rich tables on a terminal, plain aligned lines elsewhere."""
+
+import math
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from theory.claim import Outcome
+
+STYLES = {
+    Outcome.HOLDS: "green", Outcome.VIOLATED: "red", Outcome.VACUOUS: "yellow",
+    Outcome.INCONCLUSIVE: "yellow", Outcome.OUT_OF_SCOPE: "blue",
+}  # fmt: skip
+
+
+def list_table(rows):
+    """Print the claims, one a row."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        for row in rows:
+            ours = "ours" if row["ours"] else ""
+            print(f"{row['id']:42} {row['kind']:15} {row['expected']:13} {ours:5} {row['title']}")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("claim", "kind", "expected", "", "title"):
+        table.add_column(column, no_wrap=column == "claim")
+    for row in rows:
+        expected = f"[{STYLES[Outcome(row['expected'])]}]{row['expected']}"
+        table.add_row(row["id"], row["kind"], expected, "ours" if row["ours"] else "", row["title"])
+    console.print(table)
+
+
+def figure(value) -> str:
+    """Return a number in at most four significant digits, and a whole one as it is."""
+    if isinstance(value, str) or value is None:
+        return str(value)
+    if isinstance(value, (tuple, list)):
+        return "(" + ", ".join(map(figure, value)) + ")"
+    if isinstance(value, int):
+        return str(value)
+    text = f"{value:.4g}"
+    return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+
+
+def margin_lines(claim, changes):
+    """Return the lines that tell the margin of every hypothesis."""
+    lines = []
+    for hypothesis, margin in claim.margins(**changes):
+        if hypothesis.required is None:
+            verdict = "constant hidden in the paper"
+        else:
+            verdict = "met" if margin >= hypothesis.required else "NOT met: out of scope"
+        lines.append(f"  {hypothesis.name:12} {figure(margin):>10}   {hypothesis.text}   [{verdict}]")
+    return lines or ["  none"]
+
+
+def show_claim(claim, changes):
+    """Print a claim whole."""
+    parameters = {**claim.parameters, **changes}
+    expected = {str(claim.expected_in(mode)) for mode in ("quick", "full")}
+    print(f"{claim.id}   {claim.kind}{'   (ours)' if claim.ours else ''}   expected: {', '.join(sorted(expected))}\n")
+    print(f"  {claim.title}\n  {claim.statement}\n")
+    print(f"Source      {claim.source}")
+    print(f"Tolerance   {figure(claim.tolerance)}: {claim.tolerance_reason}")
+    print(f"Control     {claim.control.title}: must be rejected")
+    if claim.twin:
+        print(f"Twin        {claim.twin.title}: must hold")
+    for mode in ("quick", "full"):
+        print(f"{mode.capitalize():11} " + ", ".join(f"{k} = {figure(v)}" for k, v in getattr(claim, mode).items()))
+    print("\nHypotheses (margin = value / form; ≥ 1 where the condition holds with constant 1) at")
+    print("  " + ", ".join(f"{k} = {figure(v)}" for k, v in parameters.items()))
+    print("\n".join(margin_lines(claim, changes)))
+    if not claim.in_scope(**changes):
+        print("\nOut of scope: this claim does not speak about that setting.")
+
+
+def result_text(verdict) -> str:
+    """Return the verdict's figure with its interval."""
+    text = f"{verdict.measure} {figure(float(verdict.value))}"
+    if verdict.interval is not None and math.isfinite(verdict.interval[0]):
+        text += f" [{figure(float(verdict.interval[0]))}, {figure(float(verdict.interval[1]))}]"
+    return text
+
+
+class VerifyTable:
+    """Shows records as they come: a growing table with a progress line on a terminal, plain lines elsewhere."""
+
+    def __init__(self, claims, mode, seed, to_stderr=False):
+        self.console = Console(stderr=to_stderr, highlight=False)
+        self.claims, self.mode, self.seed, self.records = claims, mode, seed, []
+        self.width = max(len(claim.id) for claim in claims)
+        self._progress = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[runs]} runs"),
+            TimeElapsedColumn(), console=self.console, transient=True,
+        )  # fmt: skip
+        self._task, self._runs = None, 0
+
+    def __enter__(self):
+        self._print(f"{'claim':{self.width}}  {'verdict':12}  {'control':12}  points  seconds  figure", "bold")
+        if self.console.is_terminal:
+            self._progress.start()
+            self._task = self._progress.add_task("", total=len(self.claims), runs=0)
+        return self
+
+    def __exit__(self, failure, *rest):
+        if self._task is not None:
+            self._progress.stop()
+        if failure is None:
+            self._summary()
+
+    def _print(self, text, style=None):
+        if self.console.is_terminal:
+            self.console.print(text, style=style, markup=False, overflow="fold")
+        else:
+            print(text, file=self.console.file, flush=True)
+
+    def progress(self, claim, runs):
+        """Take note that `runs` more runs of a claim are done."""
+        if self._task is not None:
+            self._runs += runs
+            self._progress.update(self._task, description=claim.id, completed=len(self.records), runs=self._runs)
+
+    def add(self, record):
+        """Show one record."""
+        self.records.append(record)
+        claim, verdict = record.claim, record.verdict
+        control = "rejected" if record.rejected else "NOT REJECTED"
+        line = (
+            f"{claim.id:{self.width}}  {verdict.outcome:12}  {control:12}  {verdict.points:>6}  {record.seconds:7.1f}  "
+            f"{result_text(verdict)}"
+        )
+        style = STYLES[verdict.outcome] if record.passed else "bold white on red"
+        expected = claim.expected_in(self.mode)
+        if not record.passed:
+            line += f"   UNEXPECTED (expected: {expected})" if verdict.outcome is not expected else "   UNEXPECTED"
+        if record.twin is not None:
+            line += f"   (twin {record.twin.outcome}: {claim.twin.title})"
+        if verdict.outcome is Outcome.OUT_OF_SCOPE:
+            line += f"   (judged all the same: {record.judged})"
+        self._print(line, style)
+        if len(self.claims) == 1:
+            self._detail(record)
+
+    def _detail(self, record):
+        claim, verdict = record.claim, record.verdict
+        lines = ["", f"  {claim.statement}", f"  Source: {claim.source}", "", "  Observed"]
+        for name, value in verdict.details.items():
+            if isinstance(value, dict):
+                value = ", ".join(f"{k} {figure(v)}" for k, v in value.items() if v is not None)
+            lines.append(f"    {name}: {figure(value)}")
+        lines += [f"    tolerance: {figure(claim.tolerance)} ({claim.tolerance_reason})", "", "  Negative control"]
+        lines.append(f"    {claim.control.title}: {record.control.outcome}, {result_text(record.control)}")
+        if record.twin is not None:
+            lines += ["  Twin", f"    {claim.twin.title}: {record.twin.outcome}, {result_text(record.twin)}"]
+        lines += ["", "  Hypotheses at the nominal setting (margin = value / form)", *margin_lines(claim, {})]
+        self._print("\n".join(lines))
+
+    def _summary(self):
+        from theory.check import FALSE_ALARM
+
+        outcomes = [record.verdict.outcome for record in self.records]
+        counts = ", ".join(f"{outcomes.count(o)} {o}" for o in Outcome if o in outcomes)
+        rejected = sum(record.rejected for record in self.records)
+        seconds, runs = sum(r.seconds for r in self.records), sum(r.runs for r in self.records)
+        total = len(self.records)
+        unexpected = [record.claim.id for record in self.records if not record.passed]
+        self._print(f"\n{total} claims: {counts}; {rejected} of {total} negative controls rejected.")
+        self._print(f"{runs} runs, {seconds:.0f} s, {self.mode} settings, seed {self.seed}.")
+        self._print(
+            "`holds` means not falsified on these points. Intervals are two-sided, sized so that a true claim is called"
+            f" violated with probability at most {FALSE_ALARM:g} over the whole table."
+        )
+        if unexpected:
+            self._print("UNEXPECTED: " + ", ".join(unexpected), "bold red")
+        else:
+            self._print("Every verdict is the expected one.", "bold green")

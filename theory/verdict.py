@@ -1,0 +1,180 @@
+"""How a claim is judged: pure functions (samples, prediction, tolerance, false-alarm rate) → verdict.
+
+Simulation proves nothing: `holds` means not falsified on the points tried. The false-alarm rate bounds the chance
+that a true claim is called `violated`; `inconclusive` is the honest middle.
+
+A claim with a hidden constant or a limit carries a finite-size tolerance. Its interval is widened by it before it
+is compared, and precision alone never turns a true limit into `violated`: a gap that at least halves from the far
+half of the points to the half nearer the limit is `inconclusive` instead.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from theory.claim import Kind, Outcome, Samples
+from theory.interval import Interval, mean_interval, slopes
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An outcome with the figure it rests on.
+
+    `measure` names `value` (a slack, an exponent, a deviation …), `interval` is None where nothing is random,
+    `points` counts what was tried; `details` holds what else is worth printing.
+    """
+
+    outcome: Outcome
+    measure: str
+    value: float
+    interval: tuple[float, float] | None
+    points: int
+    details: dict = field(default_factory=dict)
+
+
+def judge_identity(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+    """Largest |observed − predicted| over the largest |predicted|: holds up to `tolerance` (relative)."""
+    observed, predicted = np.broadcast_arrays(np.asarray(samples.observed, float), np.asarray(prediction, float))
+    scale = np.abs(predicted).max()
+    error = float(np.abs(observed - predicted).max() / (scale if scale > 0.0 else 1.0))
+    outcome = Outcome.HOLDS if error <= tolerance else Outcome.VIOLATED
+    return Verdict(outcome, "relative error", error, None, observed.size)
+
+
+def _judge_bound(samples, prediction, tolerance, false_alarm, side):
+    """Slack side · (bound − observed), relative to the bound (1 where it is 0): holds if ≥ −tolerance at every point.
+
+    With one axis more than the bound, the last axis of `observed` holds replicates and their mean is bounded.
+    """
+    observed, bound = np.asarray(samples.observed, float), np.asarray(prediction, float)
+    scale = np.where(bound == 0.0, 1.0, np.abs(bound))
+    trivial = samples.given.get("trivial")
+    if observed.ndim > bound.ndim:
+        rows = observed.reshape(-1, observed.shape[-1])
+        each = [mean_interval(row, false_alarm / len(rows)) for row in rows]
+        pairs = zip(each, bound.ravel(), scale.ravel(), strict=True)
+        slack = [Interval(side * (b - i.value) / unit, i.half_width / unit) for i, b, unit in pairs]
+        worst = min(slack, key=lambda s: s.low)
+        if worst.high < -tolerance:
+            outcome = Outcome.VIOLATED
+        elif worst.low < -tolerance:
+            outcome = Outcome.INCONCLUSIVE
+        else:
+            outcome = Outcome.HOLDS
+        value, interval = worst.value, (worst.low, worst.high)
+        inside = float(np.mean(side * (bound[..., None] - observed) >= 0.0))
+    else:
+        slack = side * (bound - observed) / scale
+        value, interval = float(slack.min()), None
+        outcome = Outcome.HOLDS if value >= -tolerance else Outcome.VIOLATED
+        inside = float(np.mean(slack >= -tolerance))
+    if outcome is Outcome.HOLDS and trivial is not None and (side * (bound - np.asarray(trivial)) >= 0.0).all():
+        outcome = Outcome.VACUOUS
+    return Verdict(outcome, "smallest slack", value, interval, observed.size, {"share inside": inside})
+
+
+def judge_upper_bound(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+    """Judge observed ≤ bound; `vacuous` where the bound is never below samples.given["trivial"]."""
+    return _judge_bound(samples, prediction, tolerance, false_alarm, 1.0)
+
+
+def judge_lower_bound(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+    """Judge observed ≥ bound; `vacuous` where the bound is never above samples.given["trivial"]."""
+    return _judge_bound(samples, prediction, tolerance, false_alarm, -1.0)
+
+
+def _judge_towards(whole, near, far, target, tolerance, measure, points, details):
+    """The rule for limits: `whole`, and its drift from the half `far` from the limit to the half `near` it."""
+    gap_far, gap_near = abs(far.value - target), abs(near.value - target)
+    outside = abs(whole.value - target) > whole.half_width + tolerance
+    approaching = gap_near + near.half_width <= 0.5 * gap_far
+    receding = gap_near - near.half_width > max(gap_far + far.half_width, tolerance)
+    if outside:
+        outcome = Outcome.INCONCLUSIVE if approaching else Outcome.VIOLATED
+    else:
+        outcome = Outcome.INCONCLUSIVE if receding or whole.half_width > tolerance else Outcome.HOLDS
+    details = {"predicted": float(target), "far from the limit": far.value, "near the limit": near.value, **details}
+    return Verdict(outcome, measure, whole.value, (whole.low, whole.high), points, details)
+
+
+def judge_rate(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+    """Judge the exponent of observed (points, replicates) in samples.given["x"] (points,) against `prediction`.
+
+    Replicates are fitted one by one. The interval of the mean slope is widened by `tolerance`; `holds` also asks
+    for a half-width within it and for a slope that does not recede from the prediction along the axis.
+    """
+    x, y = np.asarray(samples.given["x"], float), np.asarray(samples.observed, float)
+    if not (np.isfinite(y).all() and (y > 0.0).all()):
+        missing = {"missing": int((~(y > 0.0)).sum())}
+        return Verdict(Outcome.INCONCLUSIVE, "exponent", np.nan, None, y.size, missing)
+    half = (len(x) + 1) // 2
+    whole = mean_interval(slopes(x, y), false_alarm)
+    far = mean_interval(slopes(x[:half], y[:half]), false_alarm)
+    near = mean_interval(slopes(x[-half:], y[-half:]), false_alarm)
+    constant = float(np.exp(np.mean(np.log(y) - prediction * np.log(x)[:, None])))
+    details = {"implied constant": constant, "decades": float(abs(np.log10(x[-1] / x[0])))}
+    return _judge_towards(whole, near, far, float(prediction), tolerance, "exponent", y.size, details)
+
+
+def judge_limit(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+    """Judge observed/predicted − 1 nearest the limit, observed (points, replicates), predicted (points,) or scalar."""
+    observed = np.atleast_2d(np.asarray(samples.observed, float))
+    predicted = np.broadcast_to(np.asarray(prediction, float), observed.shape[:1])
+    deviation = [mean_interval(row / p - 1.0, false_alarm) for row, p in zip(observed, predicted, strict=True)]
+    near, far = deviation[-1], deviation[0]
+    details = {"observed": float(observed[-1].mean()), "predicted": float(predicted[-1])}
+    verdict = _judge_towards(near, near, far, 0.0, tolerance, "deviation", observed.size, {})
+    return Verdict(verdict.outcome, verdict.measure, verdict.value, verdict.interval, verdict.points, details)
+
+
+def judge_ordering(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+    """Judge that the mean of the paired differences samples.observed (R,) exceeds `prediction`."""
+    difference = mean_interval(np.ravel(samples.observed), false_alarm)
+    if difference.low > prediction + tolerance:
+        outcome = Outcome.HOLDS
+    elif difference.high < prediction - tolerance:
+        outcome = Outcome.VIOLATED
+    else:
+        outcome = Outcome.INCONCLUSIVE
+    interval = (difference.low, difference.high)
+    details = {name: float(np.mean(samples.given[name])) for name in ("first", "second") if name in samples.given}
+    return Verdict(outcome, "difference", difference.value, interval, np.size(samples.observed), details)
+
+
+JUDGES: dict[Kind, Callable[..., Verdict]] = {
+    Kind.IDENTITY: judge_identity,
+    Kind.UPPER_BOUND: judge_upper_bound,
+    Kind.LOWER_BOUND: judge_lower_bound,
+    Kind.RATE: judge_rate,
+    Kind.LIMIT: judge_limit,
+    Kind.PHASE_BOUNDARY: judge_rate,
+    Kind.ORDERING: judge_ordering,
+}
+
+_SEVERITY = [Outcome.HOLDS, Outcome.VACUOUS, Outcome.INCONCLUSIVE, Outcome.VIOLATED]
+
+
+def judge(kind: Kind, observation, prediction, tolerance: float, false_alarm: float, *, worst=True) -> Verdict:
+    """Judge one set of samples, or several axes of one claim (a mapping of each, the rate split among them).
+
+    Of several axes the verdict is the worst one's (the best one's with `worst=False`, as a negative control is
+    rejected only if every axis is), with every axis under details.
+    """
+    if isinstance(observation, Samples):
+        return JUDGES[kind](observation, prediction, tolerance, false_alarm)
+    share = false_alarm / len(observation)
+    verdicts = {axis: JUDGES[kind](s, prediction[axis], tolerance, share) for axis, s in observation.items()}
+
+    def rank(axis):
+        v = verdicts[axis]
+        deviation = abs(v.value - v.details["predicted"]) if "predicted" in v.details else -v.value
+        return _SEVERITY.index(v.outcome), deviation
+
+    axis = (max if worst else min)(verdicts, key=rank)
+    chosen = verdicts[axis]
+    details = {name: {"value": v.value, "interval": v.interval, **v.details} for name, v in verdicts.items()}
+    return Verdict(
+        chosen.outcome, f"{chosen.measure} in {axis}", chosen.value, chosen.interval,
+        sum(v.points for v in verdicts.values()), details,
+    )  # fmt: skip
