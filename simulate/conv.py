@@ -25,48 +25,57 @@ from simulate.update import DIVERGED, RUNNING, STOPPED, Rule, perturbation_scale
 
 
 @kernel
-def sigmoid_loss(z):
-    """Return (1/(1 + e^z), log(1 + e^−z)) of a margin z, both stable for any z; NaN stays NaN."""
-    e = math.exp(-abs(z))
-    s = e / (1.0 + e) if z >= 0.0 else 1.0 / (1.0 + e)
-    return s, max(-z, 0.0) + math.log1p(e)
+def aligned(rows, columns):
+    """Return zeros (rows, columns) that start on a cache line of 64 bytes.
+
+    With columns a multiple of 8 no vector of a row straddles two lines, which would make its load twice as dear.
+    """
+    buffer = np.zeros(rows * columns + 8)
+    start = -buffer.ctypes.data // 8 % 8
+    return buffer[start : start + rows * columns].reshape(rows, columns)
 
 
 @kernel
 def slope(z):
-    """Return the stable sigmoid 1/(1 + e^z) alone."""
-    e = math.exp(-abs(z))
-    return e / (1.0 + e) if z >= 0.0 else 1.0 / (1.0 + e)
+    """Return s = 1/(1 + e^z); NaN stays NaN, and past z = 700, where e^z would overflow, s stays at e^−700."""
+    return 1.0 / (1.0 + math.exp(min(z, 700.0)))
 
 
 @kernel
-def logits(H, signal_labels, noise_weight, noise_count, f):
-    """Write the logits (n,) of the pre-activations H (2m, N+1) into `f`."""
+def logits(H, signal_labels, noise_weight, noise_count, sums, f):
+    """Write f_i = (1/m) Σ_r J_r (relu(ŷ_i H[r, 0]) + c Σ_k relu(H[r, k])), k over i's noise vectors, into `f` (n,).
+
+    H (2m, columns), columns ≥ N+1; `sums` (columns,) is scratch for the sums over r.
+    """
     rows, columns = H.shape
     m = rows // 2
-    positive, negative = 0.0, 0.0
-    noise = np.zeros(columns)
+    sums[:] = 0.0
+    opposite = 0.0
     for r in range(rows):
         J = 1.0 if r < m else -1.0
-        positive += J * max(H[r, 0], 0.0)
-        negative += J * max(-H[r, 0], 0.0)
-        for k in range(1, columns):
-            noise[k] += J * max(H[r, k], 0.0)
+        h = H[r]
+        opposite += J * max(-h[0], 0.0)
+        for k in range(columns):
+            sums[k] += J * max(h[k], 0.0)
     for i in range(f.size):
-        total = 0.0
+        noise = 0.0
         for q in range(noise_count):
-            total += noise[1 + i * noise_count + q]
-        f[i] = ((positive if signal_labels[i] > 0.0 else negative) + noise_weight * total) / m
+            noise += sums[1 + i * noise_count + q]
+        f[i] = ((sums[0] if signal_labels[i] > 0.0 else opposite) + noise_weight * noise) / m
 
 
 @kernel
-def descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, D):
-    """Write the coefficients D (2m, N+1) of minus the batch gradient; s (n,) holds 1/(1 + e^{y f}) on the batch."""
+def descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, c, D):
+    """Write D (2m, columns) of the module's equation on `batch`; s (n,) holds 1/(1 + e^{y f}) there.
+
+    Up to J_r and the mask, column k of D is one number c_k and column 0 one of two, by the sign of H[r, 0]; `c`
+    (columns,) is scratch for them. Columns past N come out as zeros.
+    """
     rows, columns = H.shape
     m = rows // 2
     scale = 1.0 / (m * batch.size)
     positive, negative = 0.0, 0.0
-    c = np.zeros(columns)
+    c[:] = 0.0
     for i in batch:
         g = scale * s[i] * labels[i]
         if signal_labels[i] > 0.0:
@@ -77,35 +86,57 @@ def descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, D):
             c[1 + i * noise_count + q] = noise_weight * g
     for r in range(rows):
         J = 1.0 if r < m else -1.0
-        for k in range(1, columns):
-            D[r, k] = J * c[k] if H[r, k] > 0.0 else 0.0
-        D[r, 0] = J * positive if H[r, 0] > 0.0 else (J * negative if H[r, 0] < 0.0 else 0.0)
+        h, d = H[r], D[r]
+        for k in range(columns):
+            d[k] = J * c[k] if h[k] > 0.0 else 0.0
+        d[0] = J * positive if h[0] > 0.0 else (J * negative if h[0] < 0.0 else 0.0)
 
 
 @kernel
-def project(D, G, DG):
-    """Write D @ G into `DG`, skipping the zeros of D, and return Σ D ∘ (D G), the squared gradient norm."""
+def project(D, G, active, DG):
+    """Write D G into `DG`: row r is the sum of D[r, k] G[k] over the k with D[r, k] ≠ 0, a minority.
+
+    D, DG (2m, columns) and G (columns, columns), the last column of D being zero. `active` (columns + 3,) is
+    scratch for those k, unsigned, for indices that may be negative cost a test.
+    """
     rows, columns = D.shape
-    squared = 0.0
     for r in range(rows):
-        row = DG[r]
-        row[:] = 0.0
-        for k in range(columns):
-            coefficient = D[r, k]
-            if coefficient != 0.0:
-                for l in range(columns):
-                    row[l] += coefficient * G[k, l]
-        for k in range(columns):
-            squared += D[r, k] * row[k]
-    return squared
+        d, total = D[r], DG[r]
+        count = 0
+        for k in range(columns):  # no branch: it would be mispredicted too often
+            active[count] = k
+            count += d[k] != 0.0
+        active[count : count + 3] = columns - 1  # fills up the last four, with D[r, k] = 0
+        total[:] = 0.0
+        for q in range(0, count, 4):  # by fours, for `total` to be loaded and stored a quarter as often
+            h, i, j, k = active[q], active[q + 1], active[q + 2], active[q + 3]
+            dh, di, dj, dk = d[h], d[i], d[j], d[k]
+            Gh, Gi, Gj, Gk = G[h], G[i], G[j], G[k]
+            for l in range(columns):
+                total[l] += (dh * Gh[l] + di * Gi[l]) + (dj * Gj[l] + dk * Gk[l])
 
 
 @kernel
 def add_scaled(X, scale, Y):
     """X += scale · Y, in place."""
     for r in range(X.shape[0]):
-        for k in range(X.shape[1]):
-            X[r, k] += scale * Y[r, k]
+        x, y = X[r], Y[r]
+        for k in range(x.size):
+            x[k] += scale * y[k]
+
+
+@kernel
+def inner(X, Y, sums):
+    """Return Σ X ∘ Y; `sums` (columns,) is scratch for the sums over rows, which are independent of each other."""
+    sums[:] = 0.0
+    for r in range(X.shape[0]):
+        x, y = X[r], Y[r]
+        for k in range(x.size):
+            sums[k] += x[k] * y[k]
+    total = 0.0
+    for k in range(sums.size):
+        total += sums[k]
+    return total
 
 
 @kernel
@@ -123,7 +154,8 @@ def mean_loss(f, labels):
     """Return the mean of log(1 + e^{−y f}) over all samples."""
     total = 0.0
     for i in range(f.size):
-        total += sigmoid_loss(labels[i] * f[i])[1]
+        z = labels[i] * f[i]
+        total += max(-z, 0.0) + math.log1p(math.exp(-abs(z)))
     return total / f.size
 
 
@@ -145,17 +177,19 @@ def advance_gram(
 ):  # fmt: skip
     """Take steps first … last − 1 on H and A in place; return the step reached and its code.
 
-    `order` (epochs, n) holds the permutations from epoch `first_epoch` on, in turn. The loss is tested before each epoch
-    (before each step, where the batch is full).
+    H, A (2m, columns) and G (columns, columns) are filled up with zeros from N+1 columns to the next multiple of 8.
+    `order` (epochs, n) holds the permutations from epoch `first_epoch` on, in turn. The loss is tested before each
+    epoch (before each step, where the batch is full).
     """
-    n = labels.size
+    n, columns = labels.size, len(G)
     per_epoch = -(-n // batch_size)
     everyone = np.arange(n)
     f, s = np.empty(n), np.empty(n)
-    D, DG, perturbed = np.empty_like(H), np.empty_like(H), np.empty_like(H)
+    c, active = np.empty(columns), np.empty(columns + 3, np.uint64)
+    D, DG, perturbed = aligned(*H.shape), aligned(*H.shape), aligned(*H.shape)
     for step in range(first, last):
         epoch, place = step // per_epoch, step % per_epoch
-        logits(H, signal_labels, noise_weight, noise_count, f)
+        logits(H, signal_labels, noise_weight, noise_count, c, f)
         if place == 0:
             code = reached(f, labels, everyone, s, stop_loss)
             if code != RUNNING:
@@ -163,16 +197,16 @@ def advance_gram(
         batch = order[(epoch - first_epoch) % len(order), place * batch_size : min((place + 1) * batch_size, n)]
         if batch_size < n:
             batch_slopes(f, labels, batch, s)
-        descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, D)
-        squared = project(D, G, DG)
+        descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, c, D)
+        project(D, G, active, DG)
         if radius > 0.0:
-            scale = perturbation_scale(radius, normalisation, math.sqrt(squared))
+            scale = perturbation_scale(radius, normalisation, math.sqrt(inner(D, DG, c)))
             perturbed[:] = H
             add_scaled(perturbed, -scale, DG)
-            logits(perturbed, signal_labels, noise_weight, noise_count, f)
+            logits(perturbed, signal_labels, noise_weight, noise_count, c, f)
             batch_slopes(f, labels, batch, s)
-            descent(perturbed, labels, signal_labels, noise_weight, noise_count, batch, s, D)
-            project(D, G, DG)
+            descent(perturbed, labels, signal_labels, noise_weight, noise_count, batch, s, c, D)
+            project(D, G, active, DG)
         add_scaled(A, step_size, D)
         add_scaled(H, step_size, DG)
     return last, RUNNING
@@ -188,12 +222,12 @@ def advance_dense(
     per_epoch = -(-n // batch_size)
     everyone = np.arange(n)
     f, s = np.empty(n), np.empty(n)
-    D = np.empty_like(A)
+    c, D = np.empty(len(V)), np.empty_like(A)
     columns = np.ascontiguousarray(V.T)
     for step in range(first, last):
         epoch, place = step // per_epoch, step % per_epoch
         H = np.dot(W, columns)
-        logits(H, signal_labels, noise_weight, noise_count, f)
+        logits(H, signal_labels, noise_weight, noise_count, c, f)
         if place == 0:
             code = reached(f, labels, everyone, s, stop_loss)
             if code != RUNNING:
@@ -201,7 +235,7 @@ def advance_dense(
         batch = order[(epoch - first_epoch) % len(order), place * batch_size : min((place + 1) * batch_size, n)]
         if batch_size < n:
             batch_slopes(f, labels, batch, s)
-        descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, D)
+        descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, c, D)
         gradient = np.dot(D, V)  # minus ∇L, as vectors
         if radius > 0.0:
             squared = 0.0
@@ -209,9 +243,9 @@ def advance_dense(
                 squared += np.dot(gradient[r], gradient[r])
             scale = perturbation_scale(radius, normalisation, math.sqrt(squared))
             H = np.dot(W - scale * gradient, columns)
-            logits(H, signal_labels, noise_weight, noise_count, f)
+            logits(H, signal_labels, noise_weight, noise_count, c, f)
             batch_slopes(f, labels, batch, s)
-            descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, D)
+            descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, c, D)
             gradient = np.dot(D, V)
         add_scaled(A, step_size, D)
         add_scaled(W, step_size, gradient)
@@ -248,8 +282,8 @@ class Network:
 
     def logits(self) -> np.ndarray:
         """Return f (n,)."""
-        f = np.empty(len(self.instance.labels))
-        logits(self.projections(), *self._structure[1:], f)
+        H, f = self.projections(), np.empty(len(self.instance.labels))
+        logits(H, *self._structure[1:], np.empty(H.shape[1]), f)
         return f
 
     def loss(self) -> float:
@@ -298,7 +332,7 @@ class Network:
         H, f = self.projections(), self.logits()
         s, D = np.empty_like(f), np.empty_like(H)
         batch_slopes(f, self.instance.labels, batch, s)
-        descent(H, *self._structure, batch, s, D)
+        descent(H, *self._structure, batch, s, np.empty(H.shape[1]), D)
         return D
 
 
@@ -308,6 +342,8 @@ class GramNetwork(Network):
     def __init__(self, instance: GramInstance):
         super().__init__(instance, *instance.projections.shape)
         self._H = instance.projections.copy()
+        self._columns = 8 * (len(instance.gram) // 8 + 1)
+        self._G = self._padded(instance.gram, self._columns)
 
     def projections(self):
         """Return H, the state itself."""
@@ -326,16 +362,25 @@ class GramNetwork(Network):
     def perturbation(self, batch, rule):
         """Return −scale · D G."""
         D = self._batch_descent(batch)
-        DG = np.empty_like(D)
-        squared = project(D, self.instance.gram, DG)
-        return -perturbation_scale(rule.radius, rule.normalisation, math.sqrt(squared)) * DG
+        DG = D @ self.instance.gram
+        return -perturbation_scale(rule.radius, rule.normalisation, math.sqrt(np.sum(D * DG))) * DG
 
     def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss):
         """See `simulate.update.Model`."""
-        return advance_gram(
-            self._H, self.coefficients, self.instance.gram, *self._structure,
+        rows, vectors = self._H.shape
+        H, A = self._padded(self._H, rows), self._padded(self.coefficients, rows)
+        progress = advance_gram(
+            H, A, self._G, *self._structure,
             order, first_epoch, first, last, batch_size, step_size, rule.radius, rule.normalisation, stop_loss,
         )  # fmt: skip
+        self._H[:], self.coefficients[:] = H[:, :vectors], A[:, :vectors]
+        return progress
+
+    def _padded(self, X, rows):
+        """X filled up with zeros to the shape that the kernel wants."""
+        Y = aligned(rows, self._columns)
+        Y[: X.shape[0], : X.shape[1]] = X
+        return Y
 
     def finite(self):
         """Return whether H and A are finite."""

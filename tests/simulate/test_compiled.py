@@ -12,7 +12,7 @@ import pytest
 from simulate.compiled import cache_folder, fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = '''
+SCRIPT = """
 import dataclasses, sys
 import numpy as np
 from simulate.conv import DenseNetwork, GramNetwork
@@ -43,7 +43,7 @@ for batch_size in (7, 3):
         found[f"linear H {label}"] = network.projections()
         found[f"linear A {label}"] = network.coefficients
 np.savez(sys.argv[1], **found)
-'''
+"""
 
 
 def arrays(folder, disable):

@@ -82,8 +82,8 @@ CLAIMS = (
         tolerance=0.05,
         tolerance_reason="finite n, and one correlation in place of each sample's own active fraction",
         control=Control("a = ½: no neuron newly switched on", lambda samples: predict(samples, 0.5)),
-        quick={"d": (10**5, 10**9), "m": 10, "groups": 16, "seeds": 4},
-        full={"d": (10**5, 10**7, 10**9, 10**11), "m": 10, "groups": 32, "seeds": 16},
+        quick={"d": (10**5, 10**9), "m": 10, "groups": 32, "seeds": 4},
+        full={"d": (10**5, 10**7, 10**9, 10**11), "m": 10, "groups": 64, "seeds": 8},
         ours=True,
     ),
 )

@@ -2,8 +2,8 @@
 
 Setting. SAM's phase, balanced labels, d → ∞; √d steps: the noise has fallen silent, the signal is still small.
 
-Claim. The mean signal coefficient grows by eta (1 − 2p) ‖mu‖²/(4m) a step: half of the neurons are on for either
-sign of ŷ, every loss slope is ½, clean samples add it and flipped ones take it away.
+Claim. The mean signal coefficient grows by eta (1 − 2p) ‖mu‖²/(4m) a step: each neuron is on for one
+sign of ŷ, n/2 samples, whose loss slopes are ½; clean ones add theirs, flipped ones take it away.
 
 The first steps are faster. Turned against the labels, the perturbation pushes the active neurons of the other class
 up by √m/(C3 P) on every noise vector, whatever d is, and lifts the slopes to sigmoid(√m (P−1)/(2 C3 P)) until

@@ -1,0 +1,51 @@
+"""The signal needed to generalise, against the dimension: SGD's grows as d^(1/4), SAM's does not.
+
+The points of the claims `chen2023/sgd-boundary` and `chen2023/sam-boundary`, with the closed forms beside them: SGD's
+line is (2 a q_T(a)²/(1−2p)² · d/n)^(1/4), its constant from the neurons' correlation a; SAM's floor is the signal at
+which a fresh noise vector alone flips the sign.
+"""
+
+import numpy as np
+
+from figures.style import FLOOR, RC, SAM, SGD, THEORY
+from theory.chen2023 import sam_boundary, sgd_boundary, sgd_boundary_constant
+from theory.chen2023.setting import scaled_spec
+
+SETTINGS = {"seed": 0, "groups": 8, "seeds": 5}
+SGD_DIMENSIONS = tuple(10**k for k in range(3, 10))
+SAM_DIMENSIONS = tuple(10**k for k in range(3, 7))
+
+
+def compute(runner) -> dict[str, np.ndarray]:
+    """Return critical signals (dimensions, groups) of both rules and the observed correlation a."""
+    sgd = sgd_boundary.observe_dimension(SETTINGS | {"d": SGD_DIMENSIONS}, runner).observed
+    sam = sam_boundary.observe(SETTINGS | {"d": SAM_DIMENSIONS}, runner).observed
+    largest = [scaled_spec(seed, d=SGD_DIMENSIONS[-1], mu=float(sgd[-1].mean())) for seed in range(40)]
+    a = float(np.mean([result.class_correlation for result in runner.run(largest)]))
+    return {"sgd": sgd, "sam": sam, "a": np.array(a)}
+
+
+def draw(data):
+    """Return the figure."""
+    import matplotlib.pyplot as plt
+
+    q = sgd_boundary_constant.critical_parameter(round(float(data["a"]), 6), 10, 0.1, sgd_boundary.LEVEL)
+    with plt.rc_context(RC):
+        figure, axis = plt.subplots(figsize=(6.6, 3.9))
+        line = np.geomspace(5e2, 2e9, 50)
+        form = sgd_boundary.critical_signal(20, 2, 1.0, line, q)
+        axis.loglog(line, form, color=THEORY, lw=1.2, label=r"$(C\,d/n)^{1/4}$, $C$ from our closed form")
+        axis.axhline(sam_boundary.sam_floor(sgd_boundary.LEVEL), color=FLOOR, ls="--", lw=1.2,
+                     label=r"floor $\Phi^{-1}(7/8)$")  # fmt: skip
+        for name, dimensions, colour, marker, label in (
+            ("sgd", SGD_DIMENSIONS, SGD, "o", "SGD"),
+            ("sam", SAM_DIMENSIONS, SAM, "s", "SAM, then SGD"),
+        ):
+            values = data[name]
+            spread = 2.0 * values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+            axis.errorbar(dimensions, values.mean(axis=1), spread, color=colour, fmt=marker, ms=6, capsize=3, label=label)
+        axis.set(xlabel=r"dimension $d$", ylabel=r"critical signal norm $\|\mu\|_c$ (units of $(P-1)\sigma_p$)")
+        axis.set_title("The signal SGD needs grows with the dimension; SAM's does not")
+        axis.set_ylim(0.8, 200)
+        axis.legend(loc="upper left")
+    return figure
