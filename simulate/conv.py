@@ -36,12 +36,6 @@ def aligned(rows, columns):
 
 
 @kernel
-def slope(z):
-    """Return s = 1/(1 + e^z); NaN stays NaN, and past z = 700, where e^z would overflow, s stays at e^−700."""
-    return 1.0 / (1.0 + math.exp(min(z, 700.0)))
-
-
-@kernel
 def logits(H, signal_labels, noise_weight, noise_count, sums, f):
     """Write f_i = (1/m) Σ_r J_r (relu(ŷ_i H[r, 0]) + c Σ_k relu(H[r, k])), k over i's noise vectors, into `f` (n,).
 
@@ -141,10 +135,16 @@ def inner(X, Y, sums):
 
 @kernel
 def batch_slopes(f, labels, batch, s):
-    """Write s_i = 1/(1 + e^{y_i f_i}) for i in `batch` and return their mean, a lower bound of the loss."""
+    """Write s_i = 1/(1 + e^{y_i f_i}) for i in `batch` and return their mean, a lower bound of the loss.
+
+    Stable for any f; NaN stays NaN. Two loops, for what is live across a call of exp is spilled.
+    """
+    for i in batch:
+        s[i] = math.exp(-abs(f[i]))
     total = 0.0
     for i in batch:
-        s[i] = slope(labels[i] * f[i])
+        e = s[i]
+        s[i] = (e if labels[i] * f[i] >= 0.0 else 1.0) / (1.0 + e)
         total += s[i]
     return total / batch.size
 
@@ -200,7 +200,7 @@ def advance_gram(
         descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, c, D)
         project(D, G, active, DG)
         if radius > 0.0:
-            scale = perturbation_scale(radius, normalisation, math.sqrt(inner(D, DG, c)))
+            scale = perturbation_scale(radius, normalisation, math.sqrt(max(inner(D, DG, c), 0.0)))
             perturbed[:] = H
             add_scaled(perturbed, -scale, DG)
             logits(perturbed, signal_labels, noise_weight, noise_count, c, f)
@@ -363,7 +363,7 @@ class GramNetwork(Network):
         """Return −scale · D G."""
         D = self._batch_descent(batch)
         DG = D @ self.instance.gram
-        return -perturbation_scale(rule.radius, rule.normalisation, math.sqrt(np.sum(D * DG))) * DG
+        return -perturbation_scale(rule.radius, rule.normalisation, math.sqrt(max(np.sum(D * DG), 0.0))) * DG
 
     def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss):
         """See `simulate.update.Model`."""

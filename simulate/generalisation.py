@@ -28,8 +28,8 @@ def _normal_points(dimension):
 def clean_error(network, noise_std: float) -> tuple[float, float]:
     """Return (e, standard error of e) of a network by randomised quasi-Monte Carlo.
 
-    The standard error comes from `REPLICATES` independent scramblings of 2^LOG2_POINTS points each. Not-finite
-    weights give (nan, nan).
+    The standard error comes from `REPLICATES` independent scramblings of 2^LOG2_POINTS points each. Weights whose
+    projections or W Wᵀ are not finite give (nan, nan).
     """
     signal = network.projections()[:, 0]
     covariance = network.covariance()

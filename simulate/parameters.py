@@ -23,14 +23,14 @@ def integer(name, value, minimum, maximum=None):
 
 
 def real(name, value, minimum=0.0, below=math.inf, strict=False):
-    """Return `value` as a finite float, minimum ≤ value < below (minimum < value if `strict`), or raise ParameterError."""
+    """Return `value` as a finite float in [minimum, below), above minimum if `strict`, or raise ParameterError."""
     above = f"a finite number {'>' if strict else '>='} {minimum:g}"
     allowed = above + (f" and < {below:g}" if below < math.inf else "")
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         reject(name, value, allowed)
     if value < minimum or value >= below or (strict and value == minimum):
         reject(name, value, allowed)
-    return float(value)
+    return float(value) + 0.0  # −0.0 equals 0.0 but is written otherwise
 
 
 def choice(name, value, choices):

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,8 +37,8 @@ class VectorFile:
         """Fingerprint the file; raises ValueError if it cannot be read."""
         try:
             digest = hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
-        except OSError as error:
-            raise ParameterError(f"data = {self.path!r}: must be a readable .npz file ({error.strerror})") from error
+        except (OSError, TypeError) as error:
+            raise ParameterError(f"data = {self.path!r}: must be a readable .npz file ({error})") from error
         object.__setattr__(self, "sha256", digest)
         object.__setattr__(self, "noise_std", real("noise_std (sigma_p)", self.noise_std))
         object.__setattr__(self, "flip_rate", real("flip_rate (p)", self.flip_rate, below=0.5))
@@ -68,6 +69,10 @@ class ConvSpec:
 
     def __post_init__(self):
         """Check every parameter once; raises ValueError."""
+        if not isinstance(self.data, SignalNoise | VectorFile):
+            reject("data", self.data, "a SignalNoise or a VectorFile")
+        if not isinstance(self.record, Iterable):
+            reject("record", self.record, "a sequence of integers >= 0")
         samples = self.data.samples if isinstance(self.data, SignalNoise) else None
         checked = {
             "width": integer("width (m)", self.width, 1),

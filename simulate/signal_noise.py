@@ -212,11 +212,17 @@ def read_vectors(path) -> Vectors:
     ±1 as observed; optionally signal_labels (n,) (default: labels), patches (an integer, for noise (n, d);
     default 2), W0 (2m, d). Raises ParameterError naming the key at fault.
     """
+    arrays, at = {}, ""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise ParameterError(f"data = {str(path)!r}: must be an .npz file of plain arrays ({error})") from error
+        with open(path, "rb") as handle:
+            file = np.load(handle, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("a bare array")
+            for name in file.files:
+                at = f", key {name}"
+                arrays[name] = file[name]
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise ParameterError(f"data = {str(path)!r}{at}: must be an .npz file of plain arrays ({error})") from error
     known = {"mu", "noise", "labels", "signal_labels", "patches", "W0"}
     if unknown := sorted(set(arrays) - known):
         reject("data file key", unknown[0], "one of " + ", ".join(sorted(known)))

@@ -82,7 +82,7 @@ class Model(Protocol):
 
 
 RUNNING, STOPPED, DIVERGED = 0, 1, 2
-_SEGMENT = 8192  # steps between returns to Python, so that an interrupt is heard
+_SHORTEST, _LONGEST = 128, 8192  # steps between returns to Python: few batches drawn in vain, an interrupt is heard
 
 
 def train(
@@ -103,34 +103,34 @@ def train(
     per_epoch, full = batches.steps_per_epoch, batches.samples
     records, wanted = [], sorted(set(record))
     ends = np.cumsum([0] + [phase.steps for phase in phases])
-    step, code = 0, RUNNING
+    step, code, segment = 0, RUNNING, _SHORTEST
+    rule = phases[0].rule
 
     def batch_of(at):
         epoch, place = divmod(at, per_epoch)
         start = place * batches.batch_size
         return batches.order(epoch, 1)[0, start : min(start + batches.batch_size, full)]
 
-    def keep(rule):
+    def keep():
         if not records or records[-1]["step"] != step:
             records.append({"step": np.int64(step), **model.observe(batch_of(step), rule)})
 
     with np.errstate(over="ignore", invalid="ignore"):
         for phase, end in zip(phases, ends[1:], strict=True):
             while code == RUNNING and step < end:
+                rule = phase.rule
                 while wanted and wanted[0] <= step:
                     if wanted.pop(0) == step:
-                        keep(phase.rule)
-                last = min(end, step + _SEGMENT, *(wanted[:1] or [end]))
+                        keep()
+                last = min(end, step + segment, *(wanted[:1] or [end]))
+                segment = min(2 * segment, _LONGEST)
                 epoch = step // per_epoch
                 order = batches.order(epoch, (last - 1) // per_epoch - epoch + 1)
-                step, code = model.advance(
-                    order, epoch, step, last, batches.batch_size, step_size, phase.rule, stop_loss
-                )
-                if not model.finite():
-                    code = DIVERGED
+                step, code = model.advance(order, epoch, step, last, batches.batch_size, step_size, rule, stop_loss)
+        if not (model.finite() and np.isfinite(model.loss())):
+            code = DIVERGED
         if code == RUNNING and step % per_epoch == 0 and model.loss() <= stop_loss:
             code = STOPPED
-        used = max(0, int(np.searchsorted(ends, step, side="left")) - 1)
-        keep(phases[min(used, len(phases) - 1)].rule)
+        keep()
     names = {RUNNING: "max-steps", STOPPED: "stopped", DIVERGED: "diverged"}
     return names[code], int(step), {key: np.stack([r[key] for r in records]) for key in records[0]}

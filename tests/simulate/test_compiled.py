@@ -78,9 +78,12 @@ def test_draws_are_equal(both):
 
 
 def test_steps_without_a_live_slope_are_equal(both):
-    """Logits of 1e9 and more saturate every slope at 0 or 1: what is left is + × / √, equal to the last bit."""
+    """Logits of 1e9 saturate every slope, at 1 or below 1e-300: what is left is + × / √, equal to the last bit.
+
+    Coefficients that only the latter moved are taken as zero.
+    """
     for name, (compiled, plain) in select(both, "linear").items():
-        assert np.array_equal(compiled, plain), name
+        assert np.array_equal(*(np.where(abs(x) < 1e-200, 0.0, x) for x in (compiled, plain))), name
         assert np.isfinite(compiled).all()
     assert any(plain.any() for _, plain in select(both, "linear A").values())
 

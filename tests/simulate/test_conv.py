@@ -141,7 +141,7 @@ def test_deactivated_share_of_nothing_is_undefined(make):
 
 @pytest.mark.parametrize("make", SPACES.values(), ids=SPACES)
 def test_logits_of_a_million_are_finite(make):
-    """At |f| ~ 1e6 the wrong samples have slope one and loss |f|, the right ones none; no warning, no NaN."""
+    """At |f| ~ 1e6 the wrong samples have slope one and loss |f|, the right ones next to none; no warning, no NaN."""
     dense = problem(init_std=1.0)
     dense = dataclasses.replace(dense, weights=1e6 * dense.weights)
     network, f = make(dense), [naive.logit(dense.weights, sample) for sample in naive.patches(dense)]
@@ -152,7 +152,7 @@ def test_logits_of_a_million_are_finite(make):
     status, steps, records = fit(network, 10, radius=0.1, record=range(10))
     assert (status, steps) == ("max-steps", 10)
     assert all(np.isfinite(records[name]).all() for name in ("loss", "logits", "gamma", "rho"))
-    moved = np.any(records["rho"][1] != 0.0, axis=0)
+    moved = np.any(abs(records["rho"][1]) > 1e-200, axis=0)
     assert np.array_equal(moved, margins < 0.0)
 
 
@@ -329,15 +329,15 @@ def test_sam_of_radius_zero_is_sgd_to_the_last_bit(space, batch_size):
         assert np.allclose(plain.rho, close.rho, atol=1e-2)
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: math.sqrt of a ‖∇L‖² that rounds below zero")
 @pytest.mark.parametrize("rule", ["sgd", "sam"])
-@pytest.mark.parametrize("seed", [0, 2, 6])
-def test_gradient_that_cancels_is_no_error(rule, seed):
-    """d = 1, more vectors than dimensions: Σ D ∘ (D G) of a stationary point may round below zero."""
+def test_gradient_that_cancels_is_no_error(many_steps, rule):
+    """d = 1, more vectors than dimensions: Σ D ∘ (D G) of a stationary point rounds below zero for some of 20 seeds."""
     data = SignalNoise(12, 1, 2, 1.0, 1.0, 0.3)
-    result = run(ConvSpec(data, 2, 0.5, rule, 1e-9, step_size=0.3, max_steps=20_000, stop_loss=0, seed=seed))
-    assert result.status == "max-steps"
-    assert np.isfinite(result.train_loss)
+    spec = ConvSpec(data, 2, 0.5, rule, 1e-9, step_size=0.3, max_steps=many_steps, stop_loss=0)
+    for seed in range(20):
+        result = run(dataclasses.replace(spec, seed=seed, record=range(0, many_steps, many_steps // 20)))
+        assert result.status == "max-steps"
+        assert np.isfinite(result.history["loss"]).all()
 
 
 def test_building_leaves_the_instance_alone():

@@ -177,7 +177,7 @@ CLAIMS = (
         tolerance=0.0,
         tolerance_reason="the allowance for finite size is in the bound",
         control=Control("collapse on n · SNR²", changes={"variable": "n · SNR²"}),
-        quick={"q": (0.5, 3.0), "seeds": 96},
+        quick={"q": (0.5, 3.0), "seeds": 72},
         full={"q": (0.1, 0.3, 1.0, 3.0, 10.0), "seeds": 256},
         **(COMMON | {"kind": Kind.UPPER_BOUND}),
     ),

@@ -58,18 +58,18 @@ CLAIMS = (
         observe=observe,
         predict={axis: (lambda samples, exponent=exponent: exponent) for axis, exponent in EXPONENTS.items()},
         tolerance=0.05,
-        tolerance_reason="logarithms: T grows as 1/eps + O(log 1/eps), and n, m enter active sets of 5 to 100 neurons",
+        tolerance_reason="logarithms: T grows as 1/eps + O(log 1/eps), and n, m enter active sets of 10 to 80 neurons",
         control=Control(
             "half of every exponent",
             {axis: (lambda samples, exponent=exponent: exponent / 2) for axis, exponent in EXPONENTS.items()},
         ),
         quick={
             "eps": (0.03, 0.01, 0.003, 0.001), "d": (10**5, 3 * 10**5, 10**6), "eta": (3.0, 1.0, 0.3),
-            "n": (20, 40, 80, 160), "m": (10, 20, 40, 80), "P − 1": (1, 2, 4), "seeds": 64,
+            "n": (20, 40, 80, 160), "m": (20, 40, 80), "P − 1": (1, 2, 4), "seeds": 40,
         },
         full={
             "eps": (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003), "d": (10**4, 10**5, 10**6, 10**7),
-            "eta": (3.0, 1.0, 0.3, 0.1, 0.03), "n": (20, 40, 80, 160), "m": (10, 20, 40, 80, 160),
+            "eta": (3.0, 1.0, 0.3, 0.1, 0.03), "n": (20, 40, 80, 160), "m": (20, 40, 80, 160),
             "P − 1": (1, 2, 4), "seeds": 128,
         },
     ),
