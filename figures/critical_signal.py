@@ -43,7 +43,8 @@ def draw(data):
         ):
             values = data[name]
             spread = 2.0 * values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
-            axis.errorbar(dimensions, values.mean(axis=1), spread, color=colour, fmt=marker, ms=6, capsize=3, label=label)
+            style = {"color": colour, "fmt": marker, "ms": 6, "capsize": 3, "label": label}
+            axis.errorbar(dimensions, values.mean(axis=1), spread, **style)
         axis.set(xlabel=r"dimension $d$", ylabel=r"critical signal norm $\|\mu\|_c$ (units of $(P-1)\sigma_p$)")
         axis.set_title("The signal SGD needs grows with the dimension; SAM's does not")
         axis.set_ylim(0.8, 200)

@@ -192,7 +192,7 @@ def _summary(seed, result):
 
 
 def _archive(spec, runs, results):
-    """The .npz bytes: per-run scalars (seeds,), each run's records under run<seed>/<name>, the specification as JSON."""
+    """The .npz bytes: scalars (seeds,), each run's records under run<seed>/<name>, the specification as JSON."""
     import io
 
     import numpy as np

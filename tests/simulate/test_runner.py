@@ -1,0 +1,127 @@
+"""Many runs: the same bits from one worker, from two and from the store, each run computed once."""
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+
+from simulate import runner as runner_module
+from simulate.parameters import ParameterError
+from simulate.run import ConvSpec, run
+from simulate.runner import Runner
+from simulate.signal_noise import SignalNoise
+from simulate.store import Store
+
+SMALL = SignalNoise(samples=6, dimension=40, patches=3, signal_norm=2.0, flip_rate=0.3)
+
+
+def spec(seed=0, **changes):
+    """Return a small specification."""
+    return ConvSpec(SMALL, **{"width": 2, "init_std": 0.1, "step_size": 0.05, "max_steps": 40, "seed": seed, **changes})
+
+
+SPECS = [
+    spec(0, record=(0, 5, 7)), spec(1, rule="sam", radius=0.3, batch_size=4), spec(2, space="dense", batch_size=1),
+    spec(3, rule="sam-then-sgd", radius=0.3, sam_steps=9), spec(4, init_std=0.0, rule="sam", radius=0.1),
+    dataclasses.replace(spec(5), data=dataclasses.replace(SMALL, patches=1, noise_patches="independent")),
+    spec(6, step_size=1e200, record=tuple(range(4))),
+]  # fmt: skip
+
+
+def bits(result):
+    """Return every field of a result as (type, shape, bytes), NaN payloads and signs of zero included."""
+    leaves = [(f.name, getattr(result, f.name)) for f in dataclasses.fields(result) if f.name != "history"]
+    leaves += sorted(result.history.items())
+    arrays = [(name, np.asarray(value)) for name, value in leaves]
+    return [(name, a.dtype.str, a.shape, a.tobytes()) for name, a in arrays]
+
+
+@pytest.fixture(scope="module")
+def two_workers():
+    """Return the results of SPECS from two processes."""
+    with Runner(2) as runner:
+        return runner.run(SPECS)
+
+
+def test_workers_change_no_bit(two_workers):
+    alone = Runner().run(SPECS)
+    assert [bits(r) for r in alone] == [bits(run(s)) for s in SPECS]
+    assert [bits(r) for r in alone] == [bits(r) for r in two_workers]
+    assert len({str(bits(r)) for r in alone}) == len(SPECS)  # the control: they are not all one result
+
+
+def test_store_changes_no_bit(two_workers, tmp_path):
+    """Neither on the way in, nor from memory, nor from the file of another process."""
+    with Runner(store=Store(tmp_path)) as first:
+        written = first.run(SPECS)
+        again = first.run(SPECS)
+    read = Runner(store=Store(tmp_path)).run(SPECS)
+    for results in (written, again, read):
+        assert [bits(r) for r in results] == [bits(r) for r in two_workers]
+
+
+def test_each_run_is_computed_once(monkeypatch, tmp_path):
+    computed = []
+    monkeypatch.setattr(runner_module, "run", lambda s: computed.append(s.seed) or run(s))
+    runner = Runner(store=Store(tmp_path))
+    results = runner.run([spec(0), spec(1), spec(0)])
+    assert computed == [0, 1]
+    assert bits(results[0]) == bits(results[2]) != bits(results[1])
+    assert (runner.computed, runner.found) == (2, 0)
+    runner.run([spec(1), spec(2)])
+    assert computed == [0, 1, 2]
+    assert (runner.computed, runner.found) == (3, 1)
+    other = Runner(store=Store(tmp_path))
+    other.run([spec(2), spec(0), spec(1)])
+    assert (other.computed, other.found, computed) == (0, 3, [0, 1, 2])
+    Runner().run([spec(0)])
+    Runner().run([spec(0)])
+    assert computed == [0, 1, 2, 0, 0]  # without a store, nothing is kept
+
+
+def test_order_is_that_of_the_specifications():
+    forward = Runner().run([spec(k) for k in range(4)])
+    back = Runner().run([spec(k) for k in range(3, -1, -1)])
+    assert [bits(r) for r in forward] == [bits(r) for r in reversed(back)]
+
+
+def test_progress_counts_every_run(tmp_path):
+    seen = []
+    runner = Runner(store=Store(tmp_path), progress=seen.append)
+    runner.run([spec(0), spec(1), spec(0)])
+    runner.run([spec(1), spec(2)])
+    assert sum(seen[:3]) == 2
+    assert sum(seen) == 4
+
+
+def test_nothing_to_run(tmp_path):
+    assert Runner(store=Store(tmp_path)).run([]) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failure_of_a_run_is_not_stored(monkeypatch, tmp_path):
+    def fails(s):
+        raise ZeroDivisionError(s.seed)
+
+    monkeypatch.setattr(runner_module, "run", fails)
+    with pytest.raises(ZeroDivisionError):
+        Runner(store=Store(tmp_path)).run([spec(0)])
+    assert len(Store(tmp_path)) == 0
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, 10**6, None, "2"])
+def test_bad_number_of_workers(workers):
+    with pytest.raises(ParameterError, match="workers"):
+        Runner(workers)
+
+
+def test_workers_end_with_the_context():
+    with Runner(2) as runner:
+        runner.run([spec(0), spec(1)])
+        processes = list(runner._pool._processes)
+        assert processes
+    assert runner._pool is None
+    for process in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)

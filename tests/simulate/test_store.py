@@ -1,0 +1,240 @@
+"""The run store: every field comes back, damaged parts are set aside, and nothing half-written is ever read."""
+
+import dataclasses
+import os
+import warnings
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from simulate import store as store_module
+from simulate.compiled import fingerprint
+from simulate.run import ConvSpec, run
+from simulate.runner import Runner
+from simulate.signal_noise import SignalNoise
+from simulate.store import Store
+
+SMALL = SignalNoise(samples=6, dimension=40, patches=3, signal_norm=2.0, flip_rate=0.3)
+
+
+def spec(data=SMALL, **changes):
+    """Return a small specification."""
+    return ConvSpec(data, **{"width": 2, "init_std": 0.1, "step_size": 0.05, "max_steps": 40, **changes})
+
+
+CASES = {
+    "plain": spec(),
+    "recorded": spec(record=(0, 3, 4, 39)),
+    "independent": spec(dataclasses.replace(SMALL, noise_patches="independent"), record=(0, 9)),
+    "no noise": spec(dataclasses.replace(SMALL, patches=1, noise_patches="independent"), record=(0, 9)),
+    "no noise, shared": spec(dataclasses.replace(SMALL, patches=1), record=(0, 9)),
+    "one sample, one neuron": spec(dataclasses.replace(SMALL, samples=1), width=1),
+    "no steps": spec(max_steps=0),
+    "nothing active": spec(init_std=0.0, rule="sam", radius=0.1, record=(0,)),
+    "diverged": spec(step_size=1e200, record=tuple(range(4))),
+}
+
+
+def bits(result):
+    """Return every field of a result as (type, shape, bytes), NaN payloads and signs of zero included."""
+    leaves = [(f.name, getattr(result, f.name)) for f in dataclasses.fields(result) if f.name != "history"]
+    leaves += sorted(result.history.items())
+    arrays = [(name, np.asarray(value)) for name, value in leaves]
+    return [(name, a.dtype.str, a.shape, a.tobytes()) for name, a in arrays]
+
+
+@pytest.fixture(scope="module")
+def results():
+    """Return a result of every case, by key."""
+    return {s.key(): run(s) for s in CASES.values()}
+
+
+def test_cases_are_what_they_are_called(results):
+    found = {name: results[s.key()] for name, s in CASES.items()}
+    assert found["no noise"].rho.shape == (4, 0)
+    assert found["no noise, shared"].rho.shape == (4, 6)
+    assert found["independent"].rho.shape == (4, 12)
+    assert found["diverged"].status == "diverged"
+    assert np.isnan(found["diverged"].clean_error)
+    assert np.isnan(found["no noise"].history["deactivated"]).all()
+    assert np.isnan(found["one sample, one neuron"].class_correlation)
+    assert found["no steps"].steps == 0
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_round_trip(results, tmp_path, name):
+    """Every field, its type and its shape, from memory and from the file, alone and among others."""
+    key = CASES[name].key()
+    alone, among = Store(tmp_path / "alone"), Store(tmp_path / "among")
+    alone.put({key: results[key]})
+    among.put(results)
+    for store in (alone, among, Store(tmp_path / "alone"), Store(tmp_path / "among")):
+        assert key in store
+        assert bits(store.get(key)) == bits(results[key])
+
+
+def test_results_can_be_written_to(results, tmp_path):
+    """What the store gives is the caller's own."""
+    store = Store(tmp_path)
+    store.put(results)
+    key = CASES["plain"].key()
+    store.get(key).history["gamma"][:] = 0.0
+    assert bits(store.get(key)) == bits(results[key])
+
+
+def test_contents(results, tmp_path):
+    store = Store(tmp_path)
+    assert len(store) == 0
+    store.put({})
+    assert not list(tmp_path.iterdir())
+    keys = list(results)
+    store.put({key: results[key] for key in keys[:2]})
+    store.put({key: results[key] for key in keys[2:4]})
+    assert len(list(tmp_path.glob("*.parquet"))) == 2
+    again = Store(tmp_path)
+    assert [key in again for key in keys[:5]] == [True] * 4 + [False]
+    assert len(again) == 4
+    with pytest.raises(KeyError):
+        again.get(keys[4])
+
+
+def part_of(folder, results):
+    """Write one part with the plain case and return its path."""
+    key = CASES["plain"].key()
+    Store(folder).put({key: results[key]})
+    (part,) = folder.glob("*.parquet")
+    return part
+
+
+DAMAGE = {
+    "empty": lambda data: b"",
+    "cut short": lambda data: data[: len(data) // 2],
+    "other text": lambda data: b"not parquet",
+    "footer": lambda data: data[:-20] + bytes(20),
+    "head": lambda data: bytes(8) + data[8:-8] + bytes(8),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_damaged_part_is_set_aside(results, tmp_path, how):
+    """With one warning that names it; its runs are computed again and the other parts still count."""
+    part = part_of(tmp_path, results)
+    other = CASES["recorded"].key()
+    Store(tmp_path).put({other: results[other]})
+    part.write_bytes(DAMAGE[how](part.read_bytes()))
+    with pytest.warns(UserWarning, match=f"{part.name} cannot be read .* set aside"):
+        store = Store(tmp_path)
+    assert not part.exists()
+    assert part.with_suffix(".damaged").exists()
+    assert other in store
+    runner = Runner(store=store)
+    (again,) = runner.run([CASES["plain"]])
+    assert (runner.computed, runner.found) == (1, 0)
+    assert bits(again) == bits(results[CASES["plain"].key()])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(Store(tmp_path)) == 2  # it is not met again
+
+
+def test_flipped_bits_never_change_a_result(results, tmp_path):
+    """One bit of a part, anywhere: the part is set aside, or its runs are not found, or nothing has changed."""
+    case = CASES["recorded"]
+    Store(tmp_path).put({case.key(): results[case.key()]})
+    (part,) = tmp_path.glob("*.parquet")
+    whole, expected = part.read_bytes(), bits(results[case.key()])
+    rng, seen = np.random.default_rng(0), 0
+    for place in rng.choice(len(whole), 150, replace=False):
+        data = bytearray(whole)
+        data[place] ^= 1 << int(rng.integers(8))
+        part.write_bytes(data)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            store = Store(tmp_path)
+            seen += bool(caught)
+            if case.key() in store:
+                assert bits(store.get(case.key())) == expected, place
+    assert seen > 20  # the control: most flips are noticed
+
+
+def test_temporary_files_are_ignored(results, tmp_path):
+    """A writer that died leaves a `.part`; it is neither read nor complained about, and no part stays behind."""
+    part = part_of(tmp_path, results)
+    (tmp_path / "half.part").write_bytes(part.read_bytes()[:50])
+    (tmp_path / "note.txt").write_text("not ours")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        store = Store(tmp_path)
+    assert len(store) == 1
+    store.put({"k": results[CASES["recorded"].key()]})
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".parquet", ".parquet", ".part", ".txt"]
+
+
+def test_interrupted_write_leaves_nothing(results, tmp_path, monkeypatch):
+    def dies(table, file, *rest, **options):
+        file.write(b"PAR1 half a part")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pq, "write_table", dies)
+    with pytest.raises(KeyboardInterrupt):
+        Store(tmp_path).put(results)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_writers_do_not_meet(results, tmp_path):
+    """Both opened before either wrote; the same run in two parts is one run."""
+    one, two = Store(tmp_path), Store(tmp_path)
+    key = CASES["plain"].key()
+    one.put({key: results[key]})
+    two.put({key: results[key]})
+    both = Store(tmp_path)
+    assert len(both) == 1
+    assert bits(both.get(key)) == bits(results[key])
+
+
+def test_folder_is_that_of_the_kernels(monkeypatch, tmp_path):
+    """Runs of other sources live in other folders, so that they never meet."""
+    monkeypatch.setenv("SHARPBOUNDS_CACHE", str(tmp_path))
+    assert Store().folder == tmp_path / f"runs-{fingerprint()}"
+    runner = Runner(store=Store())
+    runner.run([CASES["plain"]])
+    assert runner.computed == 1
+    assert len(Store()) == 1
+    monkeypatch.setattr(store_module, "fingerprint", lambda: "0123456789abcdef")
+    assert Store().folder == tmp_path / "runs-0123456789abcdef"
+    assert len(Store()) == 0
+
+
+def test_key_knows_the_kernels(monkeypatch):
+    before = CASES["plain"].key()
+    monkeypatch.setattr("simulate.run.fingerprint", lambda: "0123456789abcdef")
+    assert CASES["plain"].key() != before
+
+
+def test_folder_that_cannot_be_written_is_one_warning(tmp_path):
+    """Finished runs are worth more than the store: they are kept in memory, with one warning for all."""
+    (tmp_path / "file").write_text("")
+    runner = Runner(store=Store(tmp_path / "file" / "runs"))
+    with pytest.warns(UserWarning, match="runs cannot be stored") as caught:
+        first = runner.run([CASES["plain"]])
+        runner.run([CASES["recorded"]])
+        again = runner.run([CASES["plain"]])
+    assert len(caught) == 1
+    assert (runner.computed, runner.found) == (2, 1)
+    assert bits(first[0]) == bits(again[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_folder_is_one_warning(results, tmp_path):
+    part = part_of(tmp_path, results)
+    os.chmod(tmp_path, 0o555)
+    try:
+        runner = Runner(store=Store(tmp_path))
+        with pytest.warns(UserWarning, match="runs cannot be stored"):
+            runner.run([CASES["plain"], CASES["recorded"]])
+        assert (runner.computed, runner.found) == (1, 1)
+        part.write_bytes(b"")
+        with pytest.warns(UserWarning, match="cannot be read"):
+            assert len(Store(tmp_path)) == 0
+    finally:
+        os.chmod(tmp_path, 0o755)
