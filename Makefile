@@ -1,4 +1,5 @@
 # make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
+# make figures: draw docs/figures anew.   make lint, make clean.
 # make chen2023/sgd-boundary: one theorem at full settings; the names come from the registry, none is typed here.
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,12 +10,17 @@ READY := $(VENV)/.ready
 verify: $(READY)
 	$(VENV)/bin/sharpbounds verify --quick
 
-test: $(READY)
-	$(VENV)/bin/ruff check .
+test: lint
 	$(VENV)/bin/python -m pytest
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
 
 theorems: $(READY)
 	@$(VENV)/bin/sharpbounds list --ids
+
+figures: $(READY)
+	$(VENV)/bin/python -m figures
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)

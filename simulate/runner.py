@@ -41,24 +41,28 @@ class Runner:
         """Return the results of `specs`, in order; each is computed once."""
         keys = [spec.key() for spec in specs]
         wanted = dict(zip(keys, specs, strict=True))
-        known = self.store if self.store is not None else {}
-        missing = {key: spec for key, spec in wanted.items() if key not in known}
-        fresh = self._compute(missing)
-        self.computed += len(fresh)
-        self.found += len(wanted) - len(fresh)
-        self.progress(len(wanted) - len(fresh))
-        if self.store is not None:
-            self.store.put(fresh)
-        return [fresh[key] if key in fresh else known.get(key) for key in keys]
+        stored = {key: self.store.get(key) for key in wanted} if self.store is not None else {}
+        results = {key: result for key, result in stored.items() if result is not None}
+        missing = {key: spec for key, spec in wanted.items() if key not in results}
+        self.found += len(results)
+        self.progress(len(results))
+        fresh: dict[str, ConvResult] = {}
+        try:
+            self._compute(missing, fresh)
+        finally:  # what is done is kept, also when a run fails or is interrupted
+            self.computed += len(fresh)
+            if self.store is not None:
+                self.store.put(fresh)
+        results |= fresh
+        return [results[key] for key in keys]
 
-    def _compute(self, missing):
+    def _compute(self, missing, fresh):
         if self.workers == 1 or len(missing) < 2:
-            results = {}
             with single_threaded():
                 for key, spec in missing.items():
-                    results[key] = run(spec)
+                    fresh[key] = run(spec)
                     self.progress(1)
-            return results
+            return
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self.workers, get_context("spawn"))
         keys, specs = list(missing), list(missing.values())
@@ -66,12 +70,10 @@ class Runner:
         # dealt like cards, so that a costly corner of a grid does not land on one worker
         hands = [range(start, len(specs), -(-len(specs) // size)) for start in range(-(-len(specs) // size))]
         pending = {self._pool.submit(_run_chunk, [specs[i] for i in hand]): hand for hand in hands}
-        found = {}
         for future in as_completed(pending):
             hand = pending[future]
-            found.update((keys[i], result) for i, result in zip(hand, future.result(), strict=True))
+            fresh.update((keys[i], result) for i, result in zip(hand, future.result(), strict=True))
             self.progress(len(hand))
-        return {key: found[key] for key in keys}
 
 
 def single_threaded():

@@ -1,13 +1,14 @@
 """The run store: finished runs on disk, found by key.
 
 A store is a folder of Parquet parts, one row a run, each part written whole under a temporary name and renamed
-into place. Runs of other kernels live in other folders (`compiled.fingerprint`), so they never meet. A part that
-cannot be read is named, set aside and its runs are computed again.
+into place, its pages with checksums. Runs of other kernels live in other folders (`compiled.fingerprint`), so they
+never meet. A part that cannot be read is named, set aside, and its runs are computed again.
 """
 
 import os
 import uuid
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,53 +28,65 @@ _SCHEMA = pa.schema(
 )
 
 
+_OPEN_PARTS = 16  # parts kept decoded in memory
+
+
 class Store:
-    """Finished runs in a folder; results are kept in memory as compressed Arrow tables and decoded when asked for."""
+    """Finished runs in a folder. Keys are read at the start, a part when one of its runs is asked for."""
 
     def __init__(self, folder: Path | None = None):
         self.folder = folder or cache_folder() / f"runs-{fingerprint()}"
-        self._places: dict[str, tuple[pa.Table, int]] = {}
+        self._places: dict[str, tuple[Path, int]] = {}
+        self._open = lru_cache(_OPEN_PARTS)(_read)
         for part in sorted(self.folder.glob("*.parquet")):
             try:
-                table = pq.read_table(part, schema=_SCHEMA)
+                self._index(part, _read(part, ["key"])["key"].to_pylist())
             except (OSError, pa.ArrowException) as error:
-                damaged = part.with_suffix(".damaged")
-                warnings.warn(f"{part} cannot be read ({error}); set aside as {damaged.name}", stacklevel=2)
-                os.replace(part, damaged)
-            else:
-                self._index(table)
+                self._set_aside(part, error)
 
-    def _index(self, table):
-        self._places.update((key, (table, row)) for row, key in enumerate(table["key"].to_pylist()))
+    def _index(self, part, keys):
+        self._places.update((key, (part, row)) for row, key in enumerate(keys))
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._places
+    def _set_aside(self, part, error):
+        damaged = part.with_suffix(".damaged")
+        warnings.warn(f"{part} cannot be read ({error}); set aside as {damaged.name}", stacklevel=3)
+        os.replace(part, damaged)
+        self._places = {key: place for key, place in self._places.items() if place[0] != part}
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def get(self, key: str) -> ConvResult:
-        """Return the stored result; KeyError if there is none."""
-        table, row = self._places[key]
-        return _decode(table.slice(row, 1))
+    def get(self, key: str) -> ConvResult | None:
+        """Return the stored result, or None if there is none that can be read."""
+        if key not in self._places:
+            return None
+        part, row = self._places[key]
+        try:
+            return _decode(self._open(part).slice(row, 1))
+        except (OSError, pa.ArrowException) as error:
+            self._set_aside(part, error)
+            return None
 
     def put(self, results: dict[str, ConvResult]) -> None:
         """Write results as one new part; the part is there whole or not at all."""
         if not results:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        table = _encode(results)
         part = self.folder / f"{uuid.uuid4().hex}.parquet"
         temporary = part.with_suffix(".part")
         try:
             with open(temporary, "wb") as file:
-                pq.write_table(table, file)
+                pq.write_table(_encode(results), file, write_page_checksum=True)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, part)
         finally:
             temporary.unlink(missing_ok=True)
-        self._index(table)
+        self._index(part, results)
+
+
+def _read(part, columns=None):
+    return pq.ParquetFile(part, page_checksum_verification=True).read(columns)
 
 
 def _encode(results):
@@ -87,7 +100,7 @@ def _encode(results):
 
 
 def _decode(row):
-    values = {name: row[name].chunk(0) for name in row.column_names}
+    values = {name: row[name].combine_chunks() for name in row.column_names}
     arrays = {name: values[name].flatten().to_numpy().copy() for name in (*_LABELS, *_HISTORY)}
     steps, samples = len(arrays["step"]), len(arrays["labels"])
     neurons = len(arrays["gamma"]) // steps

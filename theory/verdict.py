@@ -10,6 +10,7 @@ half of the points to the half nearer the limit is `inconclusive` instead.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import wraps
 
 import numpy as np
 
@@ -33,6 +34,21 @@ class Verdict:
     details: dict = field(default_factory=dict)
 
 
+def _of_finite(judge):
+    """Let `judge` see finite samples only: anything else, a broken observation, is `inconclusive`."""
+
+    @wraps(judge)
+    def guarded(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+        missing = int((~np.isfinite(np.asarray(samples.observed, float))).sum())
+        if missing or not np.isfinite(np.asarray(prediction, float)).all():
+            details = {"not finite": missing}
+            return Verdict(Outcome.INCONCLUSIVE, "not finite", np.nan, None, np.size(samples.observed), details)
+        return judge(samples, prediction, tolerance, false_alarm)
+
+    return guarded
+
+
+@_of_finite
 def judge_identity(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
     """Largest |observed − predicted| over the largest |predicted|: holds up to `tolerance` (relative)."""
     observed, predicted = np.broadcast_arrays(np.asarray(samples.observed, float), np.asarray(prediction, float))
@@ -55,18 +71,16 @@ def _judge_bound(samples, prediction, tolerance, false_alarm, side):
         each = [mean_interval(row, false_alarm / len(rows)) for row in rows]
         pairs = zip(each, bound.ravel(), scale.ravel(), strict=True)
         slack = [Interval(side * (b - i.value) / unit, i.half_width / unit) for i, b, unit in pairs]
-        worst = min(slack, key=lambda s: s.low)
+        worst = min(slack, key=lambda s: (s.high >= -tolerance, s.low))  # a violated point before a straddling one
         if worst.high < -tolerance:
             outcome = Outcome.VIOLATED
-        elif worst.low < -tolerance:
-            outcome = Outcome.INCONCLUSIVE
         else:
-            outcome = Outcome.HOLDS
+            outcome = Outcome.INCONCLUSIVE if worst.low < -tolerance else Outcome.HOLDS
         value, interval = worst.value, (worst.low, worst.high)
         inside = float(np.mean(side * (bound[..., None] - observed) >= 0.0))
     else:
         slack = side * (bound - observed) / scale
-        value, interval = float(slack.min()), None
+        value, interval = float(slack.min()) + 0.0, None  # no −0
         outcome = Outcome.HOLDS if value >= -tolerance else Outcome.VIOLATED
         inside = float(np.mean(slack >= -tolerance))
     if outcome is Outcome.HOLDS and trivial is not None and (side * (bound - np.asarray(trivial)) >= 0.0).all():
@@ -74,11 +88,13 @@ def _judge_bound(samples, prediction, tolerance, false_alarm, side):
     return Verdict(outcome, "smallest slack", value, interval, observed.size, {"share inside": inside})
 
 
+@_of_finite
 def judge_upper_bound(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
     """Judge observed ≤ bound; `vacuous` where the bound is never below samples.given["trivial"]."""
     return _judge_bound(samples, prediction, tolerance, false_alarm, 1.0)
 
 
+@_of_finite
 def judge_lower_bound(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
     """Judge observed ≥ bound; `vacuous` where the bound is never above samples.given["trivial"]."""
     return _judge_bound(samples, prediction, tolerance, false_alarm, -1.0)
@@ -98,6 +114,7 @@ def _judge_towards(whole, near, far, target, tolerance, measure, points, details
     return Verdict(outcome, measure, whole.value, (whole.low, whole.high), points, details)
 
 
+@_of_finite
 def judge_rate(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
     """Judge the exponent of observed (points, replicates) in samples.given["x"] (points,) against `prediction`.
 
@@ -105,9 +122,8 @@ def judge_rate(samples: Samples, prediction, tolerance: float, false_alarm: floa
     for a half-width within it and for a slope that does not recede from the prediction along the axis.
     """
     x, y = np.asarray(samples.given["x"], float), np.asarray(samples.observed, float)
-    if not (np.isfinite(y).all() and (y > 0.0).all()):
-        missing = {"missing": int((~(y > 0.0)).sum())}
-        return Verdict(Outcome.INCONCLUSIVE, "exponent", np.nan, None, y.size, missing)
+    if not (y > 0.0).all():
+        return Verdict(Outcome.INCONCLUSIVE, "exponent", np.nan, None, y.size, {"not positive": int((y <= 0.0).sum())})
     half = (len(x) + 1) // 2
     whole = mean_interval(slopes(x, y), false_alarm)
     far = mean_interval(slopes(x[:half], y[:half]), false_alarm)
@@ -117,6 +133,7 @@ def judge_rate(samples: Samples, prediction, tolerance: float, false_alarm: floa
     return _judge_towards(whole, near, far, float(prediction), tolerance, "exponent", y.size, details)
 
 
+@_of_finite
 def judge_limit(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
     """Judge observed/predicted − 1 nearest the limit, observed (points, replicates), predicted (points,) or scalar."""
     observed = np.atleast_2d(np.asarray(samples.observed, float))
@@ -128,6 +145,7 @@ def judge_limit(samples: Samples, prediction, tolerance: float, false_alarm: flo
     return Verdict(verdict.outcome, verdict.measure, verdict.value, verdict.interval, verdict.points, details)
 
 
+@_of_finite
 def judge_ordering(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
     """Judge that the mean of the paired differences samples.observed (R,) exceeds `prediction`."""
     difference = mean_interval(np.ravel(samples.observed), false_alarm)

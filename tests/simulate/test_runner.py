@@ -25,7 +25,7 @@ SPECS = [
     spec(0, record=(0, 5, 7)), spec(1, rule="sam", radius=0.3, batch_size=4), spec(2, space="dense", batch_size=1),
     spec(3, rule="sam-then-sgd", radius=0.3, sam_steps=9), spec(4, init_std=0.0, rule="sam", radius=0.1),
     dataclasses.replace(spec(5), data=dataclasses.replace(SMALL, patches=1, noise_patches="independent")),
-    spec(6, step_size=1e200, record=tuple(range(4))),
+    spec(6, step_size=1e308, record=tuple(range(4))),
 ]  # fmt: skip
 
 

@@ -32,7 +32,7 @@ CASES = {
     "one sample, one neuron": spec(dataclasses.replace(SMALL, samples=1), width=1),
     "no steps": spec(max_steps=0),
     "nothing active": spec(init_std=0.0, rule="sam", radius=0.1, record=(0,)),
-    "diverged": spec(step_size=1e200, record=tuple(range(4))),
+    "diverged": spec(step_size=1e308, record=tuple(range(4))),
 }
 
 
@@ -215,11 +215,10 @@ def test_folder_that_cannot_be_written_is_one_warning(tmp_path):
     """Finished runs are worth more than the store: they are kept in memory, with one warning for all."""
     (tmp_path / "file").write_text("")
     runner = Runner(store=Store(tmp_path / "file" / "runs"))
-    with pytest.warns(UserWarning, match="runs cannot be stored") as caught:
+    with pytest.warns(UserWarning, match="runs cannot be stored"):
         first = runner.run([CASES["plain"]])
-        runner.run([CASES["recorded"]])
-        again = runner.run([CASES["plain"]])
-    assert len(caught) == 1
+    runner.run([CASES["recorded"]])  # a second warning would be an error here
+    again = runner.run([CASES["plain"]])
     assert (runner.computed, runner.found) == (2, 1)
     assert bits(first[0]) == bits(again[0])
 
