@@ -1,10 +1,12 @@
 """The run store: finished runs on disk, found by key.
 
 A store is a folder of Parquet parts, one row a run, each part written whole under a temporary name and renamed
-into place, its pages with checksums. Runs of other kernels live in other folders (`compiled.fingerprint`), so they
-never meet. A part that cannot be read is named, set aside, and its runs are computed again.
+into place; its name is the hash of its contents, checked when it is read. Runs of other kernels live in other folders
+(`compiled.fingerprint`), so they never meet. A damaged part is named, set aside, and its runs are computed again.
 """
 
+import hashlib
+import io
 import os
 import uuid
 import warnings
@@ -37,10 +39,11 @@ class Store:
     def __init__(self, folder: Path | None = None):
         self.folder = folder or cache_folder() / f"runs-{fingerprint()}"
         self._places: dict[str, tuple[Path, int]] = {}
+        self._unwritten: dict[str, ConvResult] = {}
         self._open = lru_cache(_OPEN_PARTS)(_read)
         for part in sorted(self.folder.glob("*.parquet")):
             try:
-                self._index(part, _read(part, ["key"])["key"].to_pylist())
+                self._index(part, pq.read_table(part, columns=["key"])["key"].to_pylist())
             except (OSError, pa.ArrowException) as error:
                 self._set_aside(part, error)
 
@@ -53,13 +56,16 @@ class Store:
         os.replace(part, damaged)
         self._places = {key: place for key, place in self._places.items() if place[0] != part}
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._places or key in self._unwritten
+
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._places) + len(self._unwritten)
 
     def get(self, key: str) -> ConvResult | None:
         """Return the stored result, or None if there is none that can be read."""
         if key not in self._places:
-            return None
+            return self._unwritten.get(key)
         part, row = self._places[key]
         try:
             return _decode(self._open(part).slice(row, 1))
@@ -68,25 +74,44 @@ class Store:
             return None
 
     def put(self, results: dict[str, ConvResult]) -> None:
-        """Write results as one new part; the part is there whole or not at all."""
+        """Write results as one new part, whole or not at all; where that fails, warn once and keep them in memory."""
         if not results:
             return
+        buffer = io.BytesIO()
+        pq.write_table(_encode(results), buffer)
+        part = self.folder / f"{_digest(buffer.getvalue())}.parquet"
+        try:
+            self._write(part, buffer.getvalue())
+        except OSError as error:
+            if not self._unwritten:
+                warnings.warn(f"runs cannot be stored in {self.folder} ({error}); kept in memory", stacklevel=3)
+            self._unwritten |= results
+        else:
+            self._index(part, results)
+
+    def _write(self, part, data):
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f"{uuid.uuid4().hex}.parquet"
-        temporary = part.with_suffix(".part")
+        temporary = part.with_suffix(f".{uuid.uuid4().hex}")
         try:
             with open(temporary, "wb") as file:
-                pq.write_table(_encode(results), file, write_page_checksum=True)
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, part)
         finally:
             temporary.unlink(missing_ok=True)
-        self._index(part, results)
 
 
-def _read(part, columns=None):
-    return pq.ParquetFile(part, page_checksum_verification=True).read(columns)
+def _digest(data):
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def _read(part):
+    """Return the part's table, or raise OSError if its contents are not what its name says."""
+    data = part.read_bytes()
+    if _digest(data) != part.stem:
+        raise OSError("its contents do not match its name")
+    return pq.read_table(io.BytesIO(data), schema=_SCHEMA)
 
 
 def _encode(results):
