@@ -16,7 +16,7 @@ Source. Chen et al. 2023, Theorem 4.1 (SAM).
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, sam_radius, sam_steps, scaled_spec
-from theory.chen2023.sgd_boundary import observe_boundary
+from theory.chen2023.sgd_boundary import LEVEL, observe_boundary
 from theory.claim import Claim, Control, Kind, Samples
 
 E0, SGD_STEPS = 1.0, 20_000
@@ -48,15 +48,22 @@ def observe(settings, runner):
     return Samples(observed, {"x": np.array(settings["d"], float)})
 
 
+SOURCE = "Chen et al. 2023, Theorem 4.1 (SAM)"
+PARAMETERS = NOMINAL | {"mu": 1.5, "d": 10**5, "sigma_0": 0.5 / 10**2.5, "eta": 200 / 10**5}
+SETTINGS = {
+    "quick": {"d": (10**3, 10**4, 10**5), "groups": 12, "seeds": 5},
+    "full": {"d": (10**3, 10**4, 10**5, 10**6), "groups": 24, "seeds": 9},
+}
+
 CLAIMS = (
     Claim(
         id="chen2023/sam-boundary",
         title="SAM's critical signal does not grow with d",
         statement="benign iff ‖mu‖ ≥ C (P−1) sigma_p, hence ‖mu‖_c ∝ d⁰",
-        source="Chen et al. 2023, Theorem 4.1 (SAM)",
+        source=SOURCE,
         kind=Kind.PHASE_BOUNDARY,
         hypotheses=CONDITION,
-        parameters=NOMINAL | {"mu": 1.5, "d": 10**5, "sigma_0": 0.5 / 10**2.5, "eta": 200 / 10**5},
+        parameters=PARAMETERS,
         observe=observe,
         predict=lambda samples: 0.0,
         tolerance=0.08,
@@ -64,7 +71,22 @@ CLAIMS = (
         control=Control(
             "SGD on the same draws: ‖mu‖_c grows", changes={"rule": "sgd", "bracket": (1.0, 100.0)}
         ),
-        quick={"d": (10**3, 10**4, 10**5), "groups": 12, "seeds": 5},
-        full={"d": (10**3, 10**4, 10**5, 10**6), "groups": 24, "seeds": 9},
+        **SETTINGS,
+    ),
+    Claim(
+        id="chen2023/sam-boundary-floor",
+        title="SAM's critical signal lies above the floor",
+        statement="‖mu‖_c ≥ Phi⁻¹(7/8) (P−1) sigma_p at every d: a fresh noise vector alone flips the sign below it",
+        source="derived here (this file); " + SOURCE,
+        kind=Kind.LOWER_BOUND,
+        hypotheses=CONDITION,
+        parameters=PARAMETERS,
+        observe=observe,
+        predict=lambda samples: np.full(len(samples.observed), sam_floor(LEVEL)),
+        tolerance=0.0,
+        tolerance_reason="the floor holds at every size",
+        control=Control("a floor twice as high", lambda samples: np.full(len(samples.observed), 2 * sam_floor(LEVEL))),
+        ours=True,
+        **SETTINGS,
     ),
 )
