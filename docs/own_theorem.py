@@ -1,7 +1,7 @@
 """A theorem of one's own, checked: python docs/own_theorem.py
 
 Suppose a draft says that after SGD to training loss 0.01 the mean noise coefficient of a sample's own class,
-x = (1/m) Σ_r rho_bar, is the same for all d: x = Θ(1). Its natural rival is x = Θ(log d).
+x = (1/m) Σ_r rho_bar, is the same for all d: x = Θ(1). The control is a slow power law, x = Θ(d^(1/8)).
 """
 
 import numpy as np

@@ -11,7 +11,7 @@ from theory.commands import available_cores
 
 def main():
     """Compute (or find in the store) what the figures show, and draw them."""
-    folder = Path("docs/figures")
+    folder = Path(__file__).parents[1] / "docs" / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     with Runner(available_cores(), Store()) as runner:
         for name in FIGURES:

@@ -15,6 +15,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 REPLICATES, LOG2_POINTS = 8, 10
+MAXIMUM_DIMENSION = qmc.Sobol.MAXDIM
 
 
 @lru_cache(maxsize=8)

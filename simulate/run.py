@@ -11,7 +11,7 @@ import numpy as np
 
 from simulate.compiled import fingerprint
 from simulate.conv import DenseNetwork, GramNetwork
-from simulate.generalisation import clean_error, test_error
+from simulate.generalisation import MAXIMUM_DIMENSION, clean_error, test_error
 from simulate.parameters import ParameterError, choice, integer, real, reject
 from simulate.signal_noise import SignalNoise, draw_dense, draw_gram, load_instance
 from simulate.streams import stream
@@ -188,6 +188,9 @@ def build_network(spec: ConvSpec) -> GramNetwork | DenseNetwork:
         instance = load_instance(spec.data.path, spec.width, spec.init_std, spec.seed)
         if spec.space == "gram":
             instance = instance.to_gram()
+    neurons = 2 * spec.width * instance.noise_count
+    if neurons > MAXIMUM_DIMENSION:
+        reject("2 · width · noise vectors of a sample", neurons, f"<= {MAXIMUM_DIMENSION}, the test error's dimensions")
     return (GramNetwork if spec.space == "gram" else DenseNetwork)(instance)
 
 

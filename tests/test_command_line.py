@@ -439,7 +439,7 @@ def test_simulate_table():
 
 
 def test_simulate_diverged_is_valid_json():
-    found = simulated("--eta", "1e308")
+    found = simulated("--mu", "1e200")
     assert found["runs"][0]["status"] == "diverged"
     assert found["runs"][0]["clean_error"] is None
 
@@ -528,7 +528,7 @@ BAD = [
     ("--batch", 9, "batch_size (B) = 9"), ("--batch", 0, "batch_size (B) = 0"), ("--batch", "half", "--batch"),
     ("--eta", 0, "step_size (eta) = 0.0"), ("--eta", -1, "step_size (eta)"), ("--eta", "nan", "step_size (eta) = nan"),
     ("--max-steps", -1, "max_steps = -1"), ("--stop-loss", -1, "stop_loss = -1.0"), ("--stop-loss", "nan", "stop_loss"),
-    ("--seeds", 0, "seeds = 0"), ("--seeds", -1, "seeds = -1"), ("--seeds", "1e300", "seeds"),
+    ("--seeds", 0, "seeds = 0"), ("--seeds", -1, "seeds = -1"),
     ("--seed", -1, "seed = -1"), ("--record", -1, "record = -1"), ("--record", 0.5, "--record"),
     ("--workers", 0, "workers = 0"), ("--workers", "1e9", "workers"),
     ("--tau", 0.1, "tau = 0.1"), ("--tau-c3", 1, "tau_c3 = 1.0"), ("--kappa", 1, "kappa = 1.0"),
@@ -554,7 +554,7 @@ WITH_SAM = [
     (("--rule", "sam-then-sgd", "--mu", "1e-200"), "kappa = 0.5"),
     (("--rule", "sam-then-sgd", "--sam-steps", -1), "sam_steps = -1"),
     (("--rule", "sam-then-sgd", "--sam-steps", 3, "--kappa", 1), "sam_steps and kappa"),
-    (("--record", 1, "--max-steps", "1e14"), "record = 1"), (("--space", "dense", "--d", "1e14"), "memory"),
+    (("--record", 1, "--max-steps", "2e6"), "record = 1"), (("--space", "dense", "--d", "1e14"), "memory"),
 ]  # fmt: skip
 
 

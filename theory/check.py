@@ -39,8 +39,10 @@ class Record:
     @property
     def passed(self) -> bool:
         """Return whether the verdict is the expected one, the control was rejected and the twin, if any, holds."""
+        expected = self.verdict.outcome is self.claim.expected_in(self.mode)
+        judged = self.claim.judged is None or self.judged is self.claim.judged
         twin = self.twin is None or self.twin.outcome is Outcome.HOLDS
-        return self.verdict.outcome is self.claim.expected_in(self.mode) and self.rejected and twin
+        return expected and judged and self.rejected and twin
 
     def to_dict(self) -> dict:
         """Return the record as plain data."""

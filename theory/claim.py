@@ -44,7 +44,7 @@ class Paper:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A condition of a theorem, as the ratio value / form, ≥ 1 where the condition holds with constant 1.
+    """A condition of a theorem with its margin: how many times over it is met with constant 1 (≥ 1: met).
 
     The papers hide constants and logarithms in most of them: `margin(parameters)` is then printed and decides
     nothing. Where this project states a scope of its own, `required` is the smallest margin within it.
@@ -88,10 +88,10 @@ class Control:
 class Claim:
     """A theorem, or a sharper or commonly stated form of one, together with the way to check it.
 
-    id `paper/name`; statement and source in words; `parameters` the nominal setting that hypotheses are
-    evaluated at, by paper symbol; `observe(settings, runner)` returns the samples and `predict(samples)` the
-    closed form at them; `tolerance`, in the judge's unit, with its reason; `expected` the verdict, one or per
-    mode; `ours` marks forms that no paper states.
+    id `paper/name`; statement and source in words; `parameters` the nominal setting that hypotheses are evaluated at,
+    by paper symbol (a function of the others where it follows them); `observe(settings, runner)` returns the samples
+    and `predict(samples)` the closed form at them; `tolerance`, in the judge's unit, with its reason; `expected` the
+    verdict, one or per mode; `ours` marks forms that no paper states.
     """
 
     id: str
@@ -110,15 +110,21 @@ class Claim:
     full: Mapping[str, Any]
     expected: Outcome | Mapping[str, Outcome] = Outcome.HOLDS
     twin: Control | None = None
+    judged: Outcome | None = None  # what the judge must say where the expected verdict is `out of scope`
     ours: bool = False
 
     def expected_in(self, mode: str) -> Outcome:
         """Return the verdict fixed beforehand for `quick` or `full`."""
         return self.expected if isinstance(self.expected, Outcome) else self.expected[mode]
 
+    def setting(self, **changes) -> dict[str, Any]:
+        """Return the nominal parameters, some of them changed and those that follow others worked out."""
+        given = {**self.parameters, **changes}
+        return {letter: value(given) if callable(value) else value for letter, value in given.items()}
+
     def margins(self, **changes) -> list[tuple[Hypothesis, float]]:
         """Return each hypothesis with its margin at the nominal parameters, some of them changed."""
-        parameters = {**self.parameters, **changes}
+        parameters = self.setting(**changes)
         return [(hypothesis, float(hypothesis.margin(parameters))) for hypothesis in self.hypotheses]
 
     def in_scope(self, **changes) -> bool:

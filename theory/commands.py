@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from theory import registry
+from theory.parameter_types import COUNT
 
 
 @click.command("list")
@@ -24,7 +25,7 @@ def list_claims(as_json, ids):
             "expected": str(claim.expected_in("quick")),
             "expected_full": str(claim.expected_in("full")),
             "control": claim.control.title,
-            "has_control": True,
+            "has_control": claim.control is not None,
             "ours": claim.ours,
         }
         for claim in registry.claims().values()
@@ -40,15 +41,15 @@ def list_claims(as_json, ids):
 
 
 _LETTERS = {  # letter: flag, type, meaning
-    "n": ("--n", int, "samples"),
-    "d": ("--d", float, "dimension"),
-    "m": ("--width", int, "width"),
-    "P": ("--patches", int, "patches"),
+    "n": ("--n", COUNT, "samples"),
+    "d": ("--d", COUNT, "dimension"),
+    "m": ("--width", COUNT, "width"),
+    "P": ("--patches", COUNT, "patches"),
     "mu": ("--mu", float, "signal norm"),
     "sigma_p": ("--sigma-p", float, "noise"),
     "sigma_0": ("--sigma-0", float, "initial weights"),
     "p": ("--flip-rate", float, "flip rate"),
-    "B": ("--batch", int, "batch size"),
+    "B": ("--batch", COUNT, "batch size"),
     "eta": ("--eta", float, "step size"),
 }
 
@@ -66,22 +67,21 @@ def show(claim_id, **given):
     """Show a claim: statement, source, settings, and the margin of every hypothesis.
 
     With numbers (--n, --d, --mu …) the margins are those of your own setting, without simulating anything: does
-    this theorem speak about my case? A margin is value / form; where the paper hides a constant it is printed and
-    decides nothing.
+    this theorem speak about my case? A margin says how many times over a condition is met with constant 1; where the
+    paper hides the constant it is printed and decides nothing.
     """
     import math
 
     from simulate.parameters import reject
     from theory.tables import show_claim
 
-    if claim_id not in registry.claims():
-        reject("claim", claim_id, "an id that `sharpbounds list` shows")
+    claim = registry.find(claim_id)
     changes = {letter: value for letter, value in given.items() if value is not None}
     for letter, value in changes.items():
         smallest = 1 if letter in ("n", "d", "m", "B") else 2 if letter == "P" else 0
         if not math.isfinite(value) or value < smallest or (letter == "p" and value >= 0.5):
             reject(letter, value, f"a finite number >= {smallest}" + (" and < 0.5" if letter == "p" else ""))
-    show_claim(registry.claims()[claim_id], changes)
+    show_claim(claim, changes)
 
 
 def available_cores() -> int:
@@ -120,12 +120,14 @@ def verify_claims(patterns=(), mode="quick", seed=0, workers=None, store=True, r
     called with each record as it is made, `progress(claim, runs)` as runs finish.
     """
     selected = registry.select((patterns,) if isinstance(patterns, str) else patterns)
+    from simulate.parameters import integer
     from simulate.runner import Runner
     from simulate.store import Store
     from theory.check import check
 
     records = []
-    with Runner(workers or available_cores(), Store() if store else None) as runner:
+    workers = available_cores() if workers is None else integer("workers", workers, 1)
+    with Runner(workers, Store() if store else None) as runner:
         for claim in selected:
             if progress:
                 progress(claim, 0)
@@ -152,10 +154,14 @@ def verify(context, patterns, mode, seed, workers, json_file, no_cache):
     Exit status: 0 if every verdict is the expected one, every negative control was rejected and every twin of a
     claim that fails holds; 1 otherwise; 2 for bad usage. `holds` means not falsified on the points tried.
     """
+    from simulate.parameters import integer
     from theory.tables import VerifyTable
 
     check_output(json_file)
     selected = registry.select(patterns)
+    integer("seed", seed, 0, 10**9)
+    if workers is not None:
+        integer("workers", workers, 1)
     table = VerifyTable(selected, mode, seed, to_stderr=json_file == "-")
     with table:
         records = verify_claims(patterns, mode, seed, workers, not no_cache, table.add, table.progress)

@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 import click
 from click.core import ParameterSource
 
-from simulate.parameters import ParameterError, choice, integer, real, reject
+from simulate.parameters import choice, integer, real, reject
+from theory.parameter_types import BATCH_SIZE, COUNT
 
 RULES = ("sgd", "sam", "sam-then-sgd")
 
@@ -80,38 +81,6 @@ def simulate_seeds(spec, seeds=1, workers=1, store=None):
 _FROM_FILE = ("n", "d", "patches", "mu", "labels", "noise_patches")
 
 
-class _BatchSize(click.ParamType):
-    """A batch size: an integer, or `full`."""
-
-    name = "B|full"
-
-    def convert(self, value, param, context):
-        if value is None or value == "full":
-            return None
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither an integer nor `full`", param, context)
-
-
-class _Count(click.ParamType):
-    """An integer that may be written as 1e9."""
-
-    name = "integer"
-
-    def convert(self, value, param, context):
-        try:
-            number = float(value)
-            if number.is_integer():
-                return int(value) if isinstance(value, str) and value.lstrip("+-").isdigit() else int(number)
-        except (ValueError, OverflowError):
-            pass
-        self.fail(f"{value!r} is not an integer", param, context)
-
-
-COUNT = _Count()
-
-
 @click.command()
 @click.option("--n", type=COUNT, default=20, show_default=True, help="Training samples n.")
 @click.option("--d", type=COUNT, default=20_000, show_default=True, help="Dimension d; up to 1e12 costs the same.")
@@ -138,7 +107,7 @@ COUNT = _Count()
 @click.option("--tau-c3", type=float, help="Its constant C3: tau = m√B/(C3 P sigma_p √d). [default: 1]")
 @click.option("--sam-steps", type=COUNT, help="Length of the SAM phase of sam-then-sgd.")
 @click.option("--kappa", type=float, help="The same in units of 4m/(eta ‖mu‖² (1−2p)). [default: 0.5]")
-@click.option("--batch", type=_BatchSize(), default="full", show_default=True, help="Batch size B, or full.")
+@click.option("--batch", type=BATCH_SIZE, default="full", show_default=True, help="Batch size B, or full.")
 @click.option("--eta", type=float, default=0.01, show_default=True, help="Step size.")
 @click.option("--max-steps", type=COUNT, default=60_000, show_default=True, help="Stop after so many steps.")
 @click.option("--stop-loss", type=float, default=0.01, show_default=True, help="Stop at this training loss.")
@@ -220,6 +189,3 @@ def _table(runs):
         errors = np.array([row["clean_error"] for row in rows])
         spread = errors.std(ddof=1) / np.sqrt(len(errors))
         click.echo(f"\nmean clean error {errors.mean():.4f} ± {spread:.4f} (standard error over {len(rows)} seeds)")
-
-
-__all__ = ["ParameterError", "conv", "conv_spec", "simulate_seeds"]

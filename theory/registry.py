@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 
@@ -32,10 +33,19 @@ def claims() -> dict[str, Claim]:
     return found
 
 
+def find(name: str) -> Claim:
+    """Return the claim of that id; ParameterError, with the nearest ids, if there is none."""
+    if name not in claims():
+        near = get_close_matches(name, claims(), 3, 0.5) or get_close_matches(f"chen2023/{name}", claims(), 3, 0.5)
+        hint = f" (did you mean {', '.join(near)}?)" if near else ""
+        reject("claim", name, "an id or glob of ids that `sharpbounds list` shows" + hint)
+    return claims()[name]
+
+
 def select(patterns=()) -> list[Claim]:
     """Return the claims whose ids match any of the globs (all, without globs); ParameterError if one matches none."""
     everything = claims()
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in everything):
-            reject("claim", pattern, "an id or glob of ids that `sharpbounds list` shows")
+            find(pattern)
     return [c for name, c in everything.items() if not patterns or any(fnmatchcase(name, p) for p in patterns)]

@@ -57,7 +57,6 @@ def margin_lines(claim, changes):
 
 def show_claim(claim, changes):
     """Print a claim whole."""
-    parameters = {**claim.parameters, **changes}
     expected = {str(claim.expected_in(mode)) for mode in ("quick", "full")}
     print(f"{claim.id}   {claim.kind}{'   (ours)' if claim.ours else ''}   expected: {', '.join(sorted(expected))}\n")
     print(f"  {claim.title}\n  {claim.statement}\n")
@@ -68,8 +67,10 @@ def show_claim(claim, changes):
         print(f"Twin        {claim.twin.title}: must hold")
     for mode in ("quick", "full"):
         print(f"{mode.capitalize():11} " + ", ".join(f"{k} = {figure(v)}" for k, v in getattr(claim, mode).items()))
-    print("\nHypotheses (margin = value / form; ≥ 1 where the condition holds with constant 1) at")
-    print("  " + ", ".join(f"{k} = {figure(v)}" for k, v in parameters.items()))
+    follow = [k for k, v in claim.parameters.items() if callable(v) and k not in changes]
+    print("\nHypotheses (margin: how many times over the condition is met with constant 1) at")
+    print("  " + ", ".join(f"{k} = {figure(v)}" for k, v in claim.setting(**changes).items()))
+    print(f"  ({', '.join(follow)} following from the others)" if follow else "", end="\n" if follow else "")
     print("\n".join(margin_lines(claim, changes)))
     if not claim.in_scope(**changes):
         print("\nOut of scope: this claim does not speak about that setting.")
@@ -137,7 +138,7 @@ class VerifyTable:
         if record.twin is not None:
             line += f"   (twin {record.twin.outcome}: {claim.twin.title})"
         if verdict.outcome is Outcome.OUT_OF_SCOPE:
-            line += f"   (judged all the same: {record.judged})"
+            line += f"   (the judge says: {record.judged})"
         self._print(line, style)
         if len(self.claims) == 1:
             self._detail(record)
@@ -153,7 +154,7 @@ class VerifyTable:
         lines.append(f"    {claim.control.title}: {record.control.outcome}, {result_text(record.control)}")
         if record.twin is not None:
             lines += ["  Twin", f"    {claim.twin.title}: {record.twin.outcome}, {result_text(record.twin)}"]
-        lines += ["", "  Hypotheses at the nominal setting (margin = value / form)", *margin_lines(claim, {})]
+        lines += ["", "  Hypotheses at the nominal setting (times over met with constant 1)", *margin_lines(claim, {})]
         self._print("\n".join(lines))
 
     def _summary(self):
@@ -165,11 +166,12 @@ class VerifyTable:
         seconds, runs = sum(r.seconds for r in self.records), sum(r.runs for r in self.records)
         total = len(self.records)
         unexpected = [record.claim.id for record in self.records if not record.passed]
-        self._print(f"\n{total} claims: {counts}; {rejected} of {total} negative controls rejected.")
+        claims = "claim" if total == 1 else "claims"
+        self._print(f"\n{total} {claims}: {counts}; {rejected} of {total} negative controls rejected.")
         self._print(f"{runs} runs, {seconds:.0f} s, {self.mode} settings, seed {self.seed}.")
         self._print(
-            "`holds` means not falsified on these points. Intervals are two-sided, sized so that a true claim is called"
-            f" violated with probability at most {FALSE_ALARM:g} over the whole table."
+            "`holds` means not falsified on these points. Intervals are Student's, sized so that a true claim is called"
+            f" violated with probability at most {FALSE_ALARM:g}, nominally, over the whole table."
         )
         if unexpected:
             self._print("UNEXPECTED: " + ", ".join(unexpected), "bold red")

@@ -75,17 +75,18 @@ def _judge_bound(samples, prediction, tolerance, false_alarm, side):
         if worst.high < -tolerance:
             outcome = Outcome.VIOLATED
         else:
-            outcome = Outcome.INCONCLUSIVE if worst.low < -tolerance else Outcome.HOLDS
+            outcome = Outcome.HOLDS if worst.low >= -tolerance else Outcome.INCONCLUSIVE
         value, interval = worst.value, (worst.low, worst.high)
-        inside = float(np.mean(side * (bound[..., None] - observed) >= 0.0))
+        at = slack.index(worst)
+        details = {"observed mean there": each[at].value, "bound there": float(bound.ravel()[at])}
     else:
         slack = side * (bound - observed) / scale
         value, interval = float(slack.min()) + 0.0, None  # no −0
         outcome = Outcome.HOLDS if value >= -tolerance else Outcome.VIOLATED
-        inside = float(np.mean(slack >= -tolerance))
+        details = {"share inside": float(np.mean(slack >= -tolerance))}
     if outcome is Outcome.HOLDS and trivial is not None and (side * (bound - np.asarray(trivial)) >= 0.0).all():
         outcome = Outcome.VACUOUS
-    return Verdict(outcome, "smallest slack", value, interval, observed.size, {"share inside": inside})
+    return Verdict(outcome, "smallest slack", value, interval, observed.size, details)
 
 
 @_of_finite
@@ -102,15 +103,16 @@ def judge_lower_bound(samples: Samples, prediction, tolerance: float, false_alar
 
 def _judge_towards(whole, near, far, target, tolerance, measure, points, details):
     """The rule for limits: `whole`, and its drift from the half `far` from the limit to the half `near` it."""
-    gap_far, gap_near = abs(far.value - target), abs(near.value - target)
-    outside = abs(whole.value - target) > whole.half_width + tolerance
+    gap, gap_far, gap_near = (abs(part.value - target) for part in (whole, far, near))
     approaching = gap_near + near.half_width <= 0.5 * gap_far
     receding = gap_near - near.half_width > max(gap_far + far.half_width, tolerance)
-    if outside:
-        outcome = Outcome.INCONCLUSIVE if approaching else Outcome.VIOLATED
+    if gap > whole.half_width + tolerance and not approaching:
+        outcome = Outcome.VIOLATED
+    elif gap <= whole.half_width + tolerance and whole.half_width <= tolerance and not receding:
+        outcome = Outcome.HOLDS
     else:
-        outcome = Outcome.INCONCLUSIVE if receding or whole.half_width > tolerance else Outcome.HOLDS
-    details = {"predicted": float(target), "far from the limit": far.value, "near the limit": near.value, **details}
+        outcome = Outcome.INCONCLUSIVE
+    details = {"far from the limit": far.value, "near the limit": near.value, **details}
     return Verdict(outcome, measure, whole.value, (whole.low, whole.high), points, details)
 
 
@@ -122,27 +124,31 @@ def judge_rate(samples: Samples, prediction, tolerance: float, false_alarm: floa
     for a half-width within it and for a slope that does not recede from the prediction along the axis.
     """
     x, y = np.asarray(samples.given["x"], float), np.asarray(samples.observed, float)
-    if not (y > 0.0).all():
+    if not ((y > 0.0).all() and np.isfinite(x).all() and (x > 0.0).all()) or len(np.unique(x)) < len(x) or len(x) < 2:
         return Verdict(Outcome.INCONCLUSIVE, "exponent", np.nan, None, y.size, {"not positive": int((y <= 0.0).sum())})
     half = (len(x) + 1) // 2
     whole = mean_interval(slopes(x, y), false_alarm)
     far = mean_interval(slopes(x[:half], y[:half]), false_alarm)
     near = mean_interval(slopes(x[-half:], y[-half:]), false_alarm)
     constant = float(np.exp(np.mean(np.log(y) - prediction * np.log(x)[:, None])))
-    details = {"implied constant": constant, "decades": float(abs(np.log10(x[-1] / x[0])))}
+    decades = float(abs(np.log10(x[-1] / x[0])))
+    details = {"predicted": float(prediction), "implied constant": constant, "decades": decades}
     return _judge_towards(whole, near, far, float(prediction), tolerance, "exponent", y.size, details)
 
 
 @_of_finite
 def judge_limit(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
-    """Judge observed/predicted − 1 nearest the limit, observed (points, replicates), predicted (points,) or scalar."""
+    """Judge observed/predicted − 1 at the last point, nearest the limit; the first is the one far from it.
+
+    observed (points, replicates), predicted (points,) or scalar, not 0.
+    """
     observed = np.atleast_2d(np.asarray(samples.observed, float))
     predicted = np.broadcast_to(np.asarray(prediction, float), observed.shape[:1])
-    deviation = [mean_interval(row / p - 1.0, false_alarm) for row, p in zip(observed, predicted, strict=True)]
-    near, far = deviation[-1], deviation[0]
-    details = {"observed": float(observed[-1].mean()), "predicted": float(predicted[-1])}
-    verdict = _judge_towards(near, near, far, 0.0, tolerance, "deviation", observed.size, {})
-    return Verdict(verdict.outcome, verdict.measure, verdict.value, verdict.interval, verdict.points, details)
+    details = {"observed": float(observed[-1].mean()), "form": float(predicted[-1])}
+    if not predicted.all():
+        return Verdict(Outcome.INCONCLUSIVE, "deviation", np.nan, None, observed.size, details)
+    far, near = (mean_interval(observed[k] / predicted[k] - 1.0, false_alarm) for k in (0, -1))
+    return _judge_towards(near, near, far, 0.0, tolerance, "deviation", observed.size, details)
 
 
 @_of_finite
@@ -170,6 +176,7 @@ JUDGES: dict[Kind, Callable[..., Verdict]] = {
     Kind.ORDERING: judge_ordering,
 }
 
+_DEVIATIONS = (Kind.IDENTITY, Kind.RATE, Kind.LIMIT, Kind.PHASE_BOUNDARY)  # worst is largest; else smallest
 _SEVERITY = [Outcome.HOLDS, Outcome.VACUOUS, Outcome.INCONCLUSIVE, Outcome.VIOLATED]
 
 
@@ -186,7 +193,7 @@ def judge(kind: Kind, observation, prediction, tolerance: float, false_alarm: fl
 
     def rank(axis):
         v = verdicts[axis]
-        deviation = abs(v.value - v.details["predicted"]) if "predicted" in v.details else -v.value
+        deviation = abs(v.value - v.details.get("predicted", 0.0)) if kind in _DEVIATIONS else -v.value
         return _SEVERITY.index(v.outcome), deviation
 
     axis = (max if worst else min)(verdicts, key=rank)

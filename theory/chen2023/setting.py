@@ -37,8 +37,10 @@ def sam_radius(m, B, P, sigma_p, d, C3):
 def sam_steps(kappa, m, eta, mu, p):
     """Return kappa · 4m / (eta ‖mu‖² (1 − 2p)), rounded: the steps in which gamma grows from 0 to about kappa."""
     kappa = real("kappa", kappa)
-    if mu == 0.0 or p >= 0.5:
-        reject("kappa", kappa, "used with a signal norm mu > 0 and a resulting flip rate below 1/2")
+    if mu == 0.0:
+        reject("mu", mu, "> 0 where kappa sets the number of SAM's steps (or give sam_steps)")
+    if p >= 0.5:
+        reject("resulting flip rate", p, "< 1/2 where kappa sets the number of SAM's steps (or give sam_steps)")
     return round(kappa * 4.0 * m / (eta * mu**2 * (1.0 - 2.0 * p)))
 
 
@@ -56,14 +58,16 @@ def benign_parameter(n, mu, P, sigma_p, d):
 
 # Nominal parameters, by paper symbol; claims override what they vary.
 NOMINAL = {
-    "n": 20, "d": 10**6, "m": 10, "P": 2, "mu": 10.0, "sigma_p": 1.0, "p": 0.1, "B": 20,
-    "sigma_0": scaled_init_std(20, 10**6, 1.0), "eta": scaled_step_size(20, 10, 2, 1.0, 10**6),
+    "n": 20, "d": 10**6, "m": 10, "P": 2, "mu": 10.0, "sigma_p": 1.0, "p": 0.1,
+    "B": lambda a: a["n"],
+    "sigma_0": lambda a: scaled_init_std(a["n"], a["d"], a["sigma_p"], a["P"]),
+    "eta": lambda a: scaled_step_size(a["n"], a["m"], a["P"], a["sigma_p"], a["d"]),
 }  # fmt: skip
 
 CONDITION = (
     Hypothesis(
         "d, signal", "d ≥ C n ‖mu‖² / (P² sigma_p²)",
-        lambda a: a["d"] * (a["P"] * a["sigma_p"]) ** 2 / _positive(a["n"] * a["mu"] ** 2),
+        lambda a: a["d"] * (a["P"] * a["sigma_p"]) ** 2 / positive(a["n"] * a["mu"] ** 2),
     ),
     Hypothesis("d, samples", "d ≥ C n²", lambda a: a["d"] / a["n"] ** 2),
     Hypothesis(
@@ -72,22 +76,26 @@ CONDITION = (
     ),
     Hypothesis("n", "n ≥ C log m", lambda a: a["n"] / np.log(max(a["m"], 2))),
     Hypothesis("m", "m ≥ C log n", lambda a: a["m"] / np.log(max(a["n"], 2))),
-    Hypothesis("signal", "‖mu‖ ≥ C P sigma_p", lambda a: a["mu"] / _positive(a["P"] * a["sigma_p"])),
-    Hypothesis("flips", "p < 1/2 (p ≤ 1/C)", lambda a: 0.5 / _positive(a["p"])),
+    Hypothesis("signal", "‖mu‖ ≥ C P sigma_p", lambda a: a["mu"] / positive(a["P"] * a["sigma_p"])),
+    Hypothesis("flips", "p < 1/2 (p ≤ 1/C)", lambda a: 0.5 / positive(a["p"])),
     Hypothesis(
         "sigma_0", "sigma_0 ≤ 1 / (C max{P sigma_p d/√n, ‖mu‖})",
-        lambda a: 1.0 / _positive(a["sigma_0"] * max(a["P"] * a["sigma_p"] * a["d"] / np.sqrt(a["n"]), a["mu"])),
+        lambda a: 1.0 / positive(a["sigma_0"] * max(a["P"] * a["sigma_p"] * a["d"] / np.sqrt(a["n"]), a["mu"])),
     ),
     Hypothesis(
         "eta", "eta ≤ 1 / (C max{P² sigma_p² d^1.5/(B m), P² sigma_p² d/B})",
         lambda a: a["B"]
-        / _positive(a["eta"] * (a["P"] * a["sigma_p"]) ** 2 * a["d"] * max(np.sqrt(a["d"]) / a["m"], 1.0)),
+        / positive(a["eta"] * (a["P"] * a["sigma_p"]) ** 2 * a["d"] * max(np.sqrt(a["d"]) / a["m"], 1.0)),
     ),
 )  # fmt: skip
-"""Condition 3.1 of the paper, logarithms and the accuracy's share of it left out; its C is not given."""
+"""Condition 3.1 of the paper without its logarithms and without the terms of its bound on eta in ‖mu‖, sigma_0 and eps.
+
+Its C is not given. With eta ∝ 1/d, as here, the margin of the condition on eta falls as 1/√d: the claims are checked
+beyond it.
+"""
 
 
-def _positive(value):
+def positive(value):
     """The tiniest positive number in place of 0, so that a margin is huge instead of a division by zero."""
     return max(float(value), np.finfo(float).tiny)
 

@@ -77,9 +77,11 @@ def observe_fixed_init(settings, runner):
     return _observe_axis("d", [{"d": d, **fixed} for d in settings["d"]], settings, runner, width)
 
 
+# a Latin square: every P and every sigma_p meets every n and every d
 SHAPES = tuple(
-    (n, d, P, sigma_p) for n in (20, 40, 60) for d, P, sigma_p in ((10**5, 2, 1.0), (10**7, 3, 0.5), (10**9, 5, 2.0))
-)
+    (n, d, (2, 3, 5)[(i + j) % 3], (1.0, 0.5, 2.0)[(i + 2 * j) % 3])
+    for i, n in enumerate((20, 40, 60)) for j, d in enumerate((10**5, 10**7, 10**9))
+)  # fmt: skip
 
 
 def observe_collapse(settings, runner):
@@ -115,6 +117,8 @@ COMMON = {
     "parameters": NOMINAL | {"mu": float(critical_signal(20, 2, 1.0, 10**6))},
 }
 
+FAR = NOMINAL | {"d": 10**8, "mu": float(critical_signal(20, 2, 1.0, 10**8))}
+
 CLAIMS = (
     Claim(
         id="chen2023/sgd-boundary",
@@ -140,7 +144,7 @@ CLAIMS = (
         control=Control("‖mu‖_c ∝ n^(−1/2), a boundary in n · SNR²", _exponent(-0.5)),
         quick={"n": (20, 40, 80, 160), "groups": 20, "seeds": 4},
         full={"n": (20, 40, 80, 160, 320), "groups": 16, "seeds": 8},
-        **COMMON,
+        **(COMMON | {"parameters": FAR}),
     ),
     Claim(
         id="chen2023/sgd-boundary-patches",
@@ -153,7 +157,7 @@ CLAIMS = (
         control=Control("‖mu‖_c ∝ (P−1)^(1/2)", _exponent(0.5)),
         quick={"P − 1": (1, 2, 4, 8), "groups": 12, "seeds": 4},
         full={"P − 1": (1, 2, 4, 8, 16, 32), "groups": 32, "seeds": 8},
-        **COMMON,
+        **(COMMON | {"parameters": FAR}),
     ),
     Claim(
         id="chen2023/sgd-boundary-fixed-init",
@@ -168,12 +172,12 @@ CLAIMS = (
         quick={"d": (10**4, 10**5, 10**6), "groups": 12, "seeds": 4, "init_std": 0.01},
         full={"d": (10**4, 31_623, 10**5, 316_228, 10**6), "groups": 24, "seeds": 8, "init_std": 0.01},
         expected=Outcome.VIOLATED,
-        **COMMON,
+        **(COMMON | {"parameters": COMMON["parameters"] | {"sigma_0": 0.01}}),
     ),
     Claim(
         id="chen2023/sgd-collapse",
         title="Test errors collapse on n‖mu‖⁴ / ((P−1)⁴ sigma_p⁴ d)",
-        statement="at equal q the clean errors of nine (n, d, P, sigma_p) lie within 0.03 of their mean",
+        statement="at equal q the clean errors of nine (n, d, P, sigma_p) lie within 0.03 of their mean, labels balanced",
         observe=observe_collapse,
         predict=lambda samples: np.full(len(samples.observed), 0.03),
         tolerance=0.0,

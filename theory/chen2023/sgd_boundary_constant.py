@@ -30,7 +30,7 @@ def response_quantile(a, m, level):
     """Return q_T(a): T = (1/m)(Σ relu z₊ − Σ relu z₋) exceeds it with probability `level`.
 
     z₊, z₋ (m,) standard normals, equicorrelated at a within a class and independent across; by scrambled Sobol
-    points in 2m + 2 dimensions, with a relative error below 1 %.
+    points in 2m + 2 dimensions.
     """
     from scipy.special import ndtri
     from scipy.stats import qmc
@@ -72,7 +72,7 @@ CLAIMS = (
     Claim(
         id="chen2023/sgd-boundary-constant",
         title="The constant of SGD's boundary",
-        statement="n‖mu_c‖⁴ / ((P−1)⁴ sigma_p⁴ d) → 2 a q_T(a)² / (1−2p)², a the neurons' correlation",
+        statement="‖mu_c‖ (n/d)^(1/4) / ((P−1) sigma_p) → (2 a q_T(a)²)^(1/4) / √(1−2p), a the neurons' correlation",
         source="derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD)",
         kind=Kind.LIMIT,
         hypotheses=CONDITION,
@@ -80,7 +80,7 @@ CLAIMS = (
         observe=observe,
         predict=predict,
         tolerance=0.05,
-        tolerance_reason="finite n, and one correlation in place of each sample's own active fraction",
+        tolerance_reason="n = 20, and one correlation in place of each sample's own active fraction",
         control=Control("a = ½: no neuron newly switched on", lambda samples: predict(samples, 0.5)),
         quick={"d": (10**5, 10**9), "m": 10, "groups": 32, "seeds": 4},
         full={"d": (10**5, 10**7, 10**9, 10**11), "m": 10, "groups": 64, "seeds": 8},

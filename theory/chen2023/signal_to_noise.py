@@ -5,10 +5,12 @@ Setting. Full-batch SGD to a small training loss, weak signal.
 Claim. gamma / Σ_i rho_bar = Θ(SNR²): the ratio of the mean signal coefficient to the mean over neurons of
 Σ_i rho_bar is proportional to SNR², along d and along ‖mu‖.
 
-Ours. To leading order the constant is 2(1 − 2p) · (S̄/2x̄) with S̄ = ∫ s dt over the run. When the initial weights are
-large against what is learned (sigma_0 sigma_p d/√n ≫ 1) the active sets never change, half of each class's neurons
-are on, and gamma/x = n · SNR² (1 − 2p) exactly, x being the mean noise margin y f of the samples: a sample's margin
-grows by c0 s/2 a step, gamma by eta(1 − 2p)‖mu‖² s/(2m).
+Ours. When the initial weights are large against the cross-talk between samples (sigma_0 sigma_p d/√n ≫ 1) the sets
+of own-class neurons that are on never change, half of them are on for each sample, and gamma/x = n · SNR² (1 − 2p), x
+being the mean noise coefficient over own-class pairs: x grows by c0 s/2 a step, gamma by eta(1 − 2p)‖mu‖² s/(2m).
+
+Where it fails. Of single neurons it is not true: one that is on for few samples collects little noise and as much
+signal as the others.
 
 Source. Chen et al. 2023, the coefficient ratio in the proof of Theorem 3.2; Kou et al. 2023, Lemma on the ratio of
 signal and noise learning.
@@ -20,11 +22,10 @@ from theory.chen2023.setting import (
     CONDITION,
     NOMINAL,
     scaled_spec,
-    scaled_step_size,
     seeds,
     signal_to_noise_ratio,
 )
-from theory.claim import Claim, Control, Kind, Samples
+from theory.claim import Claim, Control, Kind, Outcome, Samples
 
 
 def _observe(points, settings, runner, figure):
@@ -73,6 +74,23 @@ def observe_margin_ratio(settings, runner):
     return Samples(observed, {"n_snr2": n * signal_to_noise_ratio(mu, 2, 1.0, d) ** 2, "p": p})
 
 
+def observe_constants(settings, runner):
+    """Every neuron's gamma (or each run's mean), with SNR² · Σ_i rho_bar given, at one small SNR²; flat."""
+    d, m, mu = 10**6, 20, 2.0
+    gammas, noises = [], []
+    for result in runner.run([scaled_spec(seed, d=d, m=m, mu=mu) for seed in seeds(settings)]):
+        noise = np.where(result.own_class(), result.rho, 0.0).sum(axis=1)
+        gammas.append(result.gamma if settings["per_neuron"] else result.gamma.mean(keepdims=True))
+        noises.append(noise if settings["per_neuron"] else noise.mean(keepdims=True))
+    noise = np.concatenate(noises) * signal_to_noise_ratio(mu, 2, 1.0, d) ** 2
+    return Samples(np.concatenate(gammas), {"noise": noise, "p": 0.1})
+
+
+def constant_bound(constant):
+    """Return the prediction constant · 2(1 − 2p) · SNR² · Σ_i rho_bar."""
+    return lambda samples: constant * 2.0 * (1.0 - 2.0 * samples.given["p"]) * samples.given["noise"]
+
+
 CLAIMS = (
     Claim(
         id="chen2023/signal-to-noise-learned",
@@ -81,7 +99,7 @@ CLAIMS = (
         source="Chen et al. 2023, proof of Theorem 3.2; Kou et al. 2023, ratio of signal and noise coefficients",
         kind=Kind.RATE,
         hypotheses=CONDITION,
-        parameters=NOMINAL | {"m": 20, "mu": 2.0, "eta": scaled_step_size(20, 20, 2, 1.0, 10**6)},
+        parameters=NOMINAL | {"m": 20, "mu": 2.0},
         observe=observe_rates,
         predict=lambda samples: 1.0,
         tolerance=0.03,
@@ -91,13 +109,31 @@ CLAIMS = (
         full={"d": tuple(10**k for k in range(4, 11)), "mu": (16.0, 8.0, 4.0, 2.0, 1.0, 0.5), "seeds": 192},
     ),
     Claim(
+        id="chen2023/signal-to-noise-per-neuron",
+        title="The same for every single neuron",
+        statement="gamma_r ≤ 3 · 2(1−2p) SNR² Σ_i rho_bar_{r,i} for every neuron r, a hidden constant of 3 granted",
+        source="Chen et al. 2023, proof of Theorem 3.2; Kou et al. 2023, ratio of signal and noise coefficients",
+        kind=Kind.UPPER_BOUND,
+        hypotheses=CONDITION,
+        parameters=NOMINAL | {"m": 20, "mu": 2.0},
+        observe=observe_constants,
+        predict=constant_bound(3.0),
+        tolerance=0.0,
+        tolerance_reason="the constant is in the bound",
+        control=Control("a constant of ½, for the means over neurons", constant_bound(0.5), {"per_neuron": False}),
+        twin=Control("the means over neurons, on the same runs", changes={"per_neuron": False}),
+        quick={"per_neuron": True, "seeds": 128},
+        full={"per_neuron": True, "seeds": 1024},
+        expected=Outcome.VIOLATED,
+    ),
+    Claim(
         id="chen2023/signal-to-noise-large-init",
         title="Large initial weights: the ratio's constant",
         statement="gamma / x → n · SNR² · (1 − 2p) as sigma_0 sigma_p d/√n grows, x the mean noise margin",
         source="derived here (this file); sharpens the ratio in the proof of Theorem 3.2 of Chen et al. 2023",
         kind=Kind.LIMIT,
         hypotheses=(),
-        parameters=NOMINAL,
+        parameters=NOMINAL | {"d": 10**8, "m": 100, "mu": 2.0},
         observe=observe_margin_ratio,
         predict=margin_ratio,
         tolerance=0.02,

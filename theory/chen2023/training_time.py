@@ -54,7 +54,7 @@ CLAIMS = (
         source="Chen et al. 2023, Theorem 3.2 (SGD); Kou et al. 2023, Theorem 4.2",
         kind=Kind.RATE,
         hypotheses=CONDITION,
-        parameters=NOMINAL | {"mu": 2.0},
+        parameters=NOMINAL | {"m": 20, "mu": 2.0},
         observe=observe,
         predict={axis: (lambda samples, exponent=exponent: exponent) for axis, exponent in EXPONENTS.items()},
         tolerance=0.05,

@@ -1,0 +1,35 @@
+"""What the command line accepts as numbers."""
+
+import click
+
+
+class _BatchSize(click.ParamType):
+    """A batch size: an integer, or `full`."""
+
+    name = "B|full"
+
+    def convert(self, value, param, context):
+        if value is None or value == "full":
+            return None
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither an integer nor `full`", param, context)
+
+
+class _Count(click.ParamType):
+    """An integer that may be written as 1e9."""
+
+    name = "integer"
+
+    def convert(self, value, param, context):
+        try:
+            number = float(value)
+            if number.is_integer():
+                return int(value) if isinstance(value, str) and value.lstrip("+-").isdigit() else int(number)
+        except (ValueError, OverflowError):
+            pass
+        self.fail(f"{value!r} is not an integer", param, context)
+
+
+COUNT, BATCH_SIZE = _Count(), _BatchSize()
