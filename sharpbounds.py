@@ -15,6 +15,7 @@ Start-up imports neither numba nor scipy: a command loads what it needs when it 
 """
 
 import importlib
+import sys
 
 import click
 
@@ -54,6 +55,9 @@ class _Lazy(click.Group):
     def invoke(self, context):
         from simulate.parameters import ParameterError
 
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")  # a terminal without √ shows ?
         try:
             return super().invoke(context)
         except ParameterError as error:

@@ -38,7 +38,7 @@ class SignalNoise:
     def __post_init__(self):
         """Check every parameter once; raises ValueError."""
         checked = {
-            "samples": integer("samples (n)", self.samples, 1),
+            "samples": integer("samples (n)", self.samples, 1, 100_000),
             "dimension": integer("dimension (d)", self.dimension, 1, 10**15),
             "patches": integer("patches (P)", self.patches, 1),
             "signal_norm": real("signal_norm (mu)", self.signal_norm),
@@ -59,6 +59,9 @@ class SignalNoise:
     def noise_weight(self) -> float:
         """How many patches each noise vector fills: P − 1 if shared, 1 if independent."""
         return float(self.patches - 1) if self.noise_patches == "shared" else 1.0
+
+
+_DENSE_NUMBERS = 2**30  # 8 GiB
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,9 @@ def draw_dense(data: SignalNoise, width: int, init_std: float, seed: int) -> Den
     """
     labels, signal_labels = draw_labels(data, seed)
     count, rng = _noise_stream(data, seed, "dense")
+    largest = _DENSE_NUMBERS // (count + 1 + 2 * width)
+    if data.dimension > largest:
+        reject("dimension (d)", data.dimension, f"<= {largest} in dense space, for its memory (or use gram space)")
     vectors = np.zeros((count + 1, data.dimension))
     vectors[0, 0] = data.signal_norm
     vectors[1:] = data.noise_std * rng.standard_normal((count, data.dimension))

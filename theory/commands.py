@@ -70,8 +70,6 @@ def show(claim_id, **given):
     this theorem speak about my case? A margin says how many times over a condition is met with constant 1; where the
     paper hides the constant it is printed and decides nothing.
     """
-    import math
-
     from simulate.parameters import reject
     from theory.tables import show_claim
 
@@ -79,8 +77,9 @@ def show(claim_id, **given):
     changes = {letter: value for letter, value in given.items() if value is not None}
     for letter, value in changes.items():
         smallest = 1 if letter in ("n", "d", "m", "B") else 2 if letter == "P" else 0
-        if not math.isfinite(value) or value < smallest or (letter == "p" and value >= 0.5):
-            reject(letter, value, f"a finite number >= {smallest}" + (" and < 0.5" if letter == "p" else ""))
+        largest = 0.5 if letter == "p" else 1e50
+        if not smallest <= value < largest:  # NaN is refused too
+            reject(letter, value, f"a number >= {smallest} and < {largest:g}")
     show_claim(claim, changes)
 
 
@@ -89,28 +88,41 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_output(path):
-    """Return `path` if a file can be written there, before anything is computed; else raise ParameterError."""
+def check_output(path, stdout=False):
+    """Return `path` if a file can be written there, before anything is computed; else raise ParameterError.
+
+    `stdout` tells whether `-` is allowed.
+    """
     from simulate.parameters import reject
 
-    if path is not None and path != "-":
+    if path == "-" and stdout:
+        return path
+    if path is not None:
         target = Path(path)
-        if target.is_dir() or not os.access(target if target.exists() else target.parent, os.W_OK):
-            reject("output file", path, "a file in a folder that exists and can be written")
+        if path in ("", "-") or target.is_dir() or not os.access(target if target.exists() else target.parent, os.W_OK):
+            reject("output file to save", path, "a file in a folder that exists and can be written")
     return path
 
 
 def write_whole(path, data: bytes) -> None:
-    """Write a file under a temporary name and rename it into place; `-` is standard output."""
+    """Write a file under a temporary name and rename it into place; `-` is standard output, a pipe stays a pipe."""
+    from simulate.parameters import ParameterError
+
     if path == "-":
         sys.stdout.buffer.write(data)
         return
-    temporary = Path(f"{path}.part")
+    target = Path(path).resolve()
+    temporary = target.with_name(target.name + ".part")
     try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
         temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        os.replace(temporary, target)
+    except OSError as error:
+        if temporary.is_file():
+            temporary.unlink()
+        raise ParameterError(f"output file = {str(path)!r}: must be one that can be written ({error})") from error
 
 
 def verify_claims(patterns=(), mode="quick", seed=0, workers=None, store=True, report=None, progress=None):
@@ -157,7 +169,7 @@ def verify(context, patterns, mode, seed, workers, json_file, no_cache):
     from simulate.parameters import integer
     from theory.tables import VerifyTable
 
-    check_output(json_file)
+    check_output(json_file, stdout=True)
     selected = registry.select(patterns)
     integer("seed", seed, 0, 10**9)
     if workers is not None:

@@ -78,6 +78,7 @@ def simulate_seeds(spec, seeds=1, workers=1, store=None):
         return runner.run([replace(spec, seed=spec.seed + k) for k in range(count)])
 
 
+MOST_STATES = 100_000
 _FROM_FILE = ("n", "d", "patches", "mu", "labels", "noise_patches")
 
 
@@ -131,14 +132,18 @@ def conv(context, seeds, record, save, workers, as_json, **letters):
     Chen et al. 2023's setting: each sample is a signal patch ŷ·mu and P − 1 noise patches; the clean error is that of
     fresh samples, without their label flips, by quasi-Monte Carlo.
     """
+    from simulate.signal_noise import read_vectors
     from theory.commands import check_output, plain_json, write_whole
 
     check_output(save)
     if letters["data"] is not None:
-        for name in _FROM_FILE:
+        decided = _FROM_FILE + (("width", "sigma_0") if read_vectors(letters["data"]).weights is not None else ())
+        for name in decided:
             if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 reject("--" + name.replace("_", "-"), letters[name], "left out with --data, whose file decides it")
-    integer("record", record, 0)
+    states = letters["max_steps"] // record if integer("record", record, 0) else 0
+    if states > MOST_STATES:
+        reject("record", record, f"0 or at least {letters['max_steps'] // MOST_STATES} for that many steps")
     every = range(0, letters["max_steps"] + 1, record) if record else ()
     spec = conv_spec(**letters, record=every)
     results = simulate_seeds(spec, seeds, workers)

@@ -37,11 +37,14 @@ def sam_radius(m, B, P, sigma_p, d, C3):
 def sam_steps(kappa, m, eta, mu, p):
     """Return kappa · 4m / (eta ‖mu‖² (1 − 2p)), rounded: the steps in which gamma grows from 0 to about kappa."""
     kappa = real("kappa", kappa)
-    if mu == 0.0:
+    if mu**2 == 0.0:
         reject("mu", mu, "> 0 where kappa sets the number of SAM's steps (or give sam_steps)")
     if p >= 0.5:
         reject("resulting flip rate", p, "< 1/2 where kappa sets the number of SAM's steps (or give sam_steps)")
-    return round(kappa * 4.0 * m / (eta * mu**2 * (1.0 - 2.0 * p)))
+    steps = kappa * 4.0 * m / (eta * mu**2 * (1.0 - 2.0 * p))
+    if not steps < 1e15:
+        reject("kappa", kappa, "smaller: it asks for 1e15 steps or more")
+    return round(steps)
 
 
 def resulting_flip_rate(data: SignalNoise) -> float:
@@ -96,8 +99,8 @@ beyond it.
 
 
 def positive(value):
-    """The tiniest positive number in place of 0, so that a margin is huge instead of a division by zero."""
-    return max(float(value), np.finfo(float).tiny)
+    """Return `value`, or a tiny positive number in place of 0: a margin is then huge, not a division by zero."""
+    return max(float(value), 1e-200)
 
 
 def scaled_spec(seed, n=20, d=10**6, m=10, P=2, mu=2.0, sigma_p=1.0, p=0.1, labels="balanced", c=0.1, e0=0.1, **run):

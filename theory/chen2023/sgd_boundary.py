@@ -177,7 +177,7 @@ CLAIMS = (
     Claim(
         id="chen2023/sgd-collapse",
         title="Test errors collapse on n‖mu‖⁴ / ((P−1)⁴ sigma_p⁴ d)",
-        statement="at equal q the clean errors of nine (n, d, P, sigma_p) lie within 0.03 of their mean, labels balanced",
+        statement="at equal q nine (n, d, P, sigma_p) have clean errors within 0.03 of their mean, labels balanced",
         observe=observe_collapse,
         predict=lambda samples: np.full(len(samples.observed), 0.03),
         tolerance=0.0,

