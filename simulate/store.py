@@ -44,7 +44,7 @@ class Store:
         for part in sorted(self.folder.glob("*.parquet")):
             try:
                 self._index(part, pq.read_table(part, columns=["key"])["key"].to_pylist())
-            except (OSError, pa.ArrowException) as error:
+            except (OSError, ValueError, pa.ArrowException) as error:
                 self._set_aside(part, error)
 
     def _index(self, part, keys):
@@ -69,7 +69,7 @@ class Store:
         part, row = self._places[key]
         try:
             return _decode(self._open(part).slice(row, 1))
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
             self._set_aside(part, error)
             return None
 

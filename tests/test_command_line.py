@@ -532,7 +532,7 @@ BAD = [
     ("--seed", -1, "seed = -1"), ("--record", -1, "record = -1"), ("--record", 0.5, "--record"),
     ("--workers", 0, "workers = 0"), ("--workers", "1e9", "workers"),
     ("--tau", 0.1, "tau = 0.1"), ("--tau-c3", 1, "tau_c3 = 1.0"), ("--kappa", 1, "kappa = 1.0"),
-    ("--sam-steps", 3, "sam_steps = 3"), ("--data", "nope.npz", "data = 'nope.npz'"), ("--data", ".", "data = '.'"),
+    ("--sam-steps", 3, "sam_steps = 3"),
     ("--save", "no/such/folder.npz", "output file"), ("--save", ".", "output file"), ("--save", "", "output file"),
     ("--save", "-", "save"),
 ]  # fmt: skip
@@ -561,6 +561,21 @@ WITH_SAM = [
 @pytest.mark.parametrize(("options", "naming"), WITH_SAM, ids=[" ".join(map(str, options)) for options, _ in WITH_SAM])
 def test_bad_combination_is_one_error(options, naming):
     refused("simulate", "conv", *SHORT, "--save", "out.npz", *options, naming=naming)
+
+
+@pytest.mark.parametrize("options", [("--mu", "1e200"), ("--mu", "1e-20", "--eta", "1e-300")])
+def test_products_beyond_float64(options):
+    """Whether refused or run: no traceback."""
+    assert call("simulate", "conv", *SHORT, "--rule", "sam-then-sgd", *options).exit_code in (0, 2)
+
+
+@pytest.mark.parametrize("option", ["--width", "--n"])
+def test_more_than_memory_is_one_error(monkeypatch, option):
+    def fails(*arguments, **named):
+        raise MemoryError("Unable to allocate 1 PiB")
+
+    monkeypatch.setattr("simulate.run.draw_gram", fails)
+    refused("simulate", "conv", option, 7, "--save", "out.npz", naming="memory")
 
 
 def test_good_values_are_not_refused(folder):
@@ -611,7 +626,8 @@ def test_own_vectors_are_trained_as_they_are(instance, rule):
 
 def test_own_vectors_without_weights(instance):
     """Weights are then drawn, by seed; sigma_p is the noise's root mean square and tau follows the file's numbers."""
-    result = call("simulate", "conv", "--data", "bare.npz", "--rule", "sam", "--width", 4, "--seeds", 2, "--json")
+    options = ("--rule", "sam", "--width", 4, "--seeds", 2, "--max-steps", 50, "--json")
+    result = call("simulate", "conv", "--data", "bare.npz", *options)
     found = json.loads(result.stdout)
     rms = float(np.sqrt(np.mean(instance.vectors[1:] ** 2)))
     assert found["spec"]["data"]["noise_std"] == rms
@@ -648,7 +664,8 @@ def test_bad_files_are_one_error(instance, folder):
     np.savez(folder / "object.npz", mu=np.array([None]), noise=vectors[1:], labels=instance.labels)
     (folder / "cut.npz").write_bytes((folder / "own.npz").read_bytes()[:300])
     for name, naming in {
-        "empty.npz": "data = 'empty.npz'", "text.npz": "data = 'text.npz'", "lone.npy": "data = 'lone.npy'",
+        "nope.npz": "data = 'nope.npz'", ".": "data = '.'", "empty.npz": "data = 'empty.npz'",
+        "text.npz": "data = 'text.npz'", "lone.npy": "data = 'lone.npy'",
         "keys.npz": "missing: labels", "nan.npz": "mu = ", "shape.npz": "noise = ", "zeros.npz": "labels = ",
         "object.npz": "data = 'object.npz'", "cut.npz": "data = 'cut.npz'",
     }.items():  # fmt: skip

@@ -180,6 +180,20 @@ def test_rate_of_what_is_not_positive_is_inconclusive(value):
     assert list(verdict.details.values()) == [1]
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+def test_rate_of_two_points_has_no_drift_to_judge():
+    """Neither half has a slope."""
+    assert outcome(Kind.RATE, power_law(0.25, x=X[:2]), 0.25, 0.01) is INCONCLUSIVE
+    assert outcome(Kind.RATE, power_law(0.25, x=X[:3]), 0.25, 0.01) is HOLDS
+
+
+@pytest.mark.parametrize("x", [0.0, np.nan, X[1]])
+def test_rate_along_a_broken_axis_is_inconclusive(x):
+    broken = power_law(0.25)
+    samples = Samples(broken.observed, {"x": np.concatenate([[x], X[1:]])})
+    assert outcome(Kind.RATE, samples, 0.25, 0.01) is INCONCLUSIVE
+
+
 # limits
 
 
