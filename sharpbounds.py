@@ -62,6 +62,8 @@ class _Lazy(click.Group):
             return super().invoke(context)
         except ParameterError as error:
             raise click.UsageError(str(error)) from error
+        except MemoryError as error:
+            raise click.UsageError(f"not enough memory for these sizes ({error})") from error
 
 
 def _group(name, commands, text):

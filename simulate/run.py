@@ -163,7 +163,8 @@ class ConvResult:
 
 
 def _mean(values):
-    return float(values.mean()) if values.size else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
+        return float(values.mean()) if values.size else 0.0
 
 
 def class_correlation(network) -> float:

@@ -10,6 +10,7 @@ import io
 import os
 import uuid
 import warnings
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Store:
         for part in sorted(self.folder.glob("*.parquet")):
             try:
                 self._index(part, pq.read_table(part, columns=["key"])["key"].to_pylist())
-            except (OSError, ValueError, pa.ArrowException) as error:
+            except (OSError, ValueError, KeyError, pa.ArrowException) as error:
                 self._set_aside(part, error)
 
     def _index(self, part, keys):
@@ -53,7 +54,8 @@ class Store:
     def _set_aside(self, part, error):
         damaged = part.with_suffix(".damaged")
         warnings.warn(f"{part} cannot be read ({error}); set aside as {damaged.name}", stacklevel=3)
-        os.replace(part, damaged)
+        with suppress(OSError):  # the folder may be read-only, or another process faster
+            os.replace(part, damaged)
         self._places = {key: place for key, place in self._places.items() if place[0] != part}
 
     def __contains__(self, key: str) -> bool:
@@ -69,7 +71,7 @@ class Store:
         part, row = self._places[key]
         try:
             return _decode(self._open(part).slice(row, 1))
-        except (OSError, ValueError, pa.ArrowException) as error:
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             self._set_aside(part, error)
             return None
 

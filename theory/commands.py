@@ -120,9 +120,10 @@ def write_whole(path, data: bytes) -> None:
         temporary.write_bytes(data)
         os.replace(temporary, target)
     except OSError as error:
-        if temporary.is_file():
-            temporary.unlink()
         raise ParameterError(f"output file = {str(path)!r}: must be one that can be written ({error})") from error
+    finally:
+        if temporary.is_file():  # after an error or an interrupt
+            temporary.unlink()
 
 
 def verify_claims(patterns=(), mode="quick", seed=0, workers=None, store=True, report=None, progress=None):

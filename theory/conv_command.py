@@ -73,7 +73,7 @@ def simulate_seeds(spec, seeds=1, workers=1, store=None):
     """Return the results of `spec` at the seeds spec.seed, spec.seed + 1, … (see `simulate.run.ConvResult`)."""
     from simulate.runner import Runner
 
-    count = integer("seeds", seeds, 1)
+    count = integer("seeds", seeds, 1, 1_000_000)
     with Runner(workers, store) as runner:
         return runner.run([replace(spec, seed=spec.seed + k) for k in range(count)])
 
@@ -184,7 +184,8 @@ def _archive(spec, runs, results):
 def _table(runs):
     import numpy as np
 
-    rows = [{**run, "gamma": float(np.mean(run["gamma"]))} for run in runs]
+    with np.errstate(over="ignore", invalid="ignore"):  # of diverged runs
+        rows = [{**run, "gamma": float(np.mean(run["gamma"]))} for run in runs]
     columns = {name: f"{name}_mean" if name == "gamma" else name for name in rows[0]}
     click.echo("  ".join(f"{title:>14}" for title in columns.values()))
     for row in rows:

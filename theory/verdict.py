@@ -124,7 +124,7 @@ def judge_rate(samples: Samples, prediction, tolerance: float, false_alarm: floa
     for a half-width within it and for a slope that does not recede from the prediction along the axis.
     """
     x, y = np.asarray(samples.given["x"], float), np.asarray(samples.observed, float)
-    if not ((y > 0.0).all() and np.isfinite(x).all() and (x > 0.0).all()) or len(np.unique(x)) < len(x) or len(x) < 2:
+    if not ((y > 0.0).all() and np.isfinite(x).all() and (x > 0.0).all()) or len(np.unique(x)) < max(len(x), 3):
         return Verdict(Outcome.INCONCLUSIVE, "exponent", np.nan, None, y.size, {"not positive": int((y <= 0.0).sum())})
     half = (len(x) + 1) // 2
     whole = mean_interval(slopes(x, y), false_alarm)

@@ -37,11 +37,12 @@ def sam_radius(m, B, P, sigma_p, d, C3):
 def sam_steps(kappa, m, eta, mu, p):
     """Return kappa · 4m / (eta ‖mu‖² (1 − 2p)), rounded: the steps in which gamma grows from 0 to about kappa."""
     kappa = real("kappa", kappa)
-    if mu**2 == 0.0:
+    growth = eta * (mu * mu) * (1.0 - 2.0 * p)
+    if mu == 0.0 or growth == 0.0 < 1.0 - 2.0 * p:
         reject("mu", mu, "> 0 where kappa sets the number of SAM's steps (or give sam_steps)")
     if p >= 0.5:
         reject("resulting flip rate", p, "< 1/2 where kappa sets the number of SAM's steps (or give sam_steps)")
-    steps = kappa * 4.0 * m / (eta * mu**2 * (1.0 - 2.0 * p))
+    steps = kappa * 4.0 * m / growth
     if not steps < 1e15:
         reject("kappa", kappa, "smaller: it asks for 1e15 steps or more")
     return round(steps)
