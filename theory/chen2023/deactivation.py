@@ -56,12 +56,14 @@ def leading_perturbation(network, batch, radius, signal=True):
 def observe_start(settings, runner):
     """Fraction turned off at initialisation for every tau/(sigma_0 √(m B)), towards large d."""
     from simulate.run import build_network
+    from simulate.runner import single_threaded
     from simulate.update import Rule
 
     n, m, everyone = 20, 50, np.arange(20)
     fractions = {ratio: [] for ratio in settings["ratios"]}
     for d in settings["d"]:
-        networks = [build_network(scaled_spec(seed, n, d, m, 2, 1.0)) for seed in seeds(settings)]
+        with single_threaded():
+            networks = [build_network(scaled_spec(seed, n, d, m, 2, 1.0)) for seed in seeds(settings)]
         for ratio, rows in fractions.items():
             radius = ratio * scaled_init_std(n, d, 1.0) * np.sqrt(m * n)
             rows.append([network.deactivated(everyone, Rule(radius)) for network in networks])
@@ -71,6 +73,7 @@ def observe_start(settings, runner):
 def observe_leading_order(settings, runner):
     """Largest error of the leading order relative to its largest value, at trained states, along d."""
     from simulate.run import build_network, train_network
+    from simulate.runner import single_threaded
     from simulate.update import Rule
 
     errors = np.empty((len(settings["d"]), settings["seeds"]))
@@ -78,8 +81,9 @@ def observe_leading_order(settings, runner):
         for k, seed in enumerate(seeds(settings)):
             # n·‖mu‖²/d fixed, so that the signal's share of the gradient stays as d grows
             spec = scaled_spec(seed, 20, d, 10, 2, np.sqrt(d / 20), rule="sgd", max_steps=30, stop_loss=0.0)
-            network = build_network(spec)
-            train_network(spec, network)
+            with single_threaded():
+                network = build_network(spec)
+                train_network(spec, network)
             batch = np.arange(10)
             exact = network.perturbation(batch, Rule(1.0))[:, 1 + batch]
             formula = leading_perturbation(network, batch, 1.0, settings.get("signal", True))
