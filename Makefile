@@ -29,7 +29,7 @@ $(READY): setup.cfg pyproject.toml
 
 # any other target is a claim's id, or a glob of ids
 .DEFAULT:
-	@$(MAKE) --no-print-directory $(READY)
+	@$(MAKE) --silent --no-print-directory $(READY)
 	@$(VENV)/bin/sharpbounds verify '$@' --full
 
 clean:

@@ -310,7 +310,7 @@ def test_verify_passes_where_it_should(monkeypatch):
     only(monkeypatch, toy(), toy(3.0, id="chen2023/false", expected=Outcome.VIOLATED, twin=REPAIR))
     result = call("verify", "--no-cache", "--workers", 1)
     assert result.exit_code == 0
-    assert "2 claims: 1 holds, 1 violated; 2 of 2 negative controls rejected." in result.stdout
+    assert "2 claims: 1 holds, 1 violated as expected; 2 of 2 negative controls rejected." in result.stdout
     assert result.stdout.rstrip().endswith("Every verdict is the expected one.")
 
 

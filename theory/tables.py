@@ -4,7 +4,6 @@ import math
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from theory.claim import Outcome
 
@@ -17,18 +16,14 @@ STYLES = {
 def list_table(rows):
     """Print the claims, one a row."""
     console = Console(highlight=False)
-    if not console.is_terminal:
-        for row in rows:
-            ours = "ours" if row["ours"] else ""
-            print(f"{row['id']:42} {row['kind']:15} {row['expected']:13} {ours:5} {row['title']}")
-        return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("claim", "kind", "expected", "", "title"):
-        table.add_column(column, no_wrap=column == "claim")
+    width = max(len(row["id"]) for row in rows)
     for row in rows:
-        expected = f"[{STYLES[Outcome(row['expected'])]}]{row['expected']}"
-        table.add_row(row["id"], row["kind"], expected, "ours" if row["ours"] else "", row["title"])
-    console.print(table)
+        ours = "ours" if row["ours"] else ""
+        line = f"{row['id']:{width}}  {row['kind']:14}  {row['expected']:12}  {ours:4}  {row['title']}"
+        if console.is_terminal:
+            console.print(line, style=STYLES[Outcome(row["expected"])], markup=False, soft_wrap=True)
+        else:
+            print(line)
 
 
 def figure(value) -> str:
@@ -157,11 +152,16 @@ class VerifyTable:
         lines += ["", "  Hypotheses at the nominal setting (times over met with constant 1)", *margin_lines(claim, {})]
         self._print("\n".join(lines))
 
+    def _count(self, outcome):
+        found = [record for record in self.records if record.verdict.outcome is outcome]
+        expected = all(record.claim.expected_in(self.mode) is outcome for record in found)
+        return f"{len(found)} {outcome}" + (" as expected" if expected and outcome is not Outcome.HOLDS else "")
+
     def _summary(self):
         from theory.check import FALSE_ALARM
 
         outcomes = [record.verdict.outcome for record in self.records]
-        counts = ", ".join(f"{outcomes.count(o)} {o}" for o in Outcome if o in outcomes)
+        counts = ", ".join(self._count(outcome) for outcome in Outcome if outcome in outcomes)
         rejected = sum(record.rejected for record in self.records)
         seconds, runs = sum(r.seconds for r in self.records), sum(r.runs for r in self.records)
         total = len(self.records)
