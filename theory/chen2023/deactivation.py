@@ -173,7 +173,7 @@ CLAIMS = (
             "erf(tau/(sigma_0 √(mB))), a factor √2 forgotten",
             lambda samples: deactivated_at_start(samples.given["ratio"] * np.sqrt(2.0)),
         ),
-        quick={"d": (10**4, 10**7), "ratios": (0.3, 1.0), "seeds": 200},
+        quick={"d": (10**4, 10**7), "ratios": (0.3, 1.0), "seeds": 400},
         full={"d": (10**4, 10**6, 10**8), "ratios": (0.1, 0.3, 1.0), "seeds": 1000},
         ours=True,
     ),

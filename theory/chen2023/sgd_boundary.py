@@ -47,10 +47,10 @@ def observe_boundary(points, settings, runner, bracket=(0.3, 3.0), average=np.me
     return critical.reshape(len(points), len(groups))
 
 
-def _observe_axis(axis, points, settings, runner, width=(0.3, 3.0)):
+def _observe_axis(axis, points, settings, runner, width=(0.3, 3.0), average=np.mean):
     """Critical signal at `points`; `width` (2,) or (points, 2) brackets it in units of the form with constant 1."""
     form = [critical_signal(point.get("n", 20), point.get("P", 2), 1.0, point["d"]) for point in points]
-    observed = observe_boundary(points, settings, runner, np.array(form)[:, None] * np.asarray(width))
+    observed = observe_boundary(points, settings, runner, np.array(form)[:, None] * np.asarray(width), average)
     return Samples(observed, {"x": np.array(settings[axis], float)})
 
 
@@ -74,7 +74,8 @@ def observe_fixed_init(settings, runner):
     fixed = {} if settings["init_std"] is None else {"init_std": settings["init_std"]}
     # wide enough for an exponent of 1 and no wider: at a hundred times its critical value the signal is unstable
     width = [(0.5, 5.0 * (d / 10**4) ** 0.75) for d in settings["d"]]
-    return _observe_axis("d", [{"d": d, **fixed} for d in settings["d"]], settings, runner, width)
+    # medians: here a rare run keeps a sample it cannot fit, and an error near ½, at any signal
+    return _observe_axis("d", [{"d": d, **fixed} for d in settings["d"]], settings, runner, width, np.median)
 
 
 # a Latin square: every P and every sigma_p meets every n and every d
@@ -169,8 +170,8 @@ CLAIMS = (
         tolerance_reason="wider than the scaled form's, so that finite d cannot be the reason",
         control=Control("‖mu‖_c does not depend on d", _exponent(0.0)),
         twin=Control("sigma_0 = 0.1 √n/(sigma_p d), the same seeds and dimensions", changes={"init_std": None}),
-        quick={"d": (10**4, 10**5, 10**6), "groups": 12, "seeds": 4, "init_std": 0.01},
-        full={"d": (10**4, 31_623, 10**5, 316_228, 10**6), "groups": 24, "seeds": 8, "init_std": 0.01},
+        quick={"d": (10**4, 10**5, 10**6), "groups": 12, "seeds": 5, "init_std": 0.01},
+        full={"d": (10**4, 31_623, 10**5, 316_228, 10**6), "groups": 24, "seeds": 9, "init_std": 0.01},
         expected=Outcome.VIOLATED,
         **(COMMON | {"parameters": COMMON["parameters"] | {"sigma_0": 0.01}}),
     ),

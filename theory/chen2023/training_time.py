@@ -23,7 +23,7 @@ def training_time(n, m, P, sigma_p, d, eta, eps):
 
 
 def observe(settings, runner):
-    """Return the steps taken along each axis of the formula, the others at the centre."""
+    """Return medians of the steps taken along each axis of the formula, the others at the centre."""
     c = CENTRE
     eta = c["e0"] * c["n"] * c["m"] / c["d"]
     axes = {
@@ -42,8 +42,13 @@ def observe(settings, runner):
 
     specs = [spec(a, seed) for points in axes.values() for a in points for seed in seeds(settings)]
     steps = iter(r.steps if r.status == "stopped" else np.nan for r in runner.run(specs))
-    observed = {axis: [[next(steps) for _ in seeds(settings)] for _ in points] for axis, points in axes.items()}
-    return {axis: Samples(np.array(y, float), {"x": np.array(settings[axis], float)}) for axis, y in observed.items()}
+    samples = {}
+    for axis, points in axes.items():
+        # medians of three runs: a rare one starts with a sample that no own-class neuron is on for, and takes ages
+        taken = np.array([[next(steps) for _ in seeds(settings)] for _ in points], float)
+        medians = np.median(taken.reshape(len(points), -1, 3), axis=2)
+        samples[axis] = Samples(medians, {"x": np.array(settings[axis], float)})
+    return samples
 
 
 CLAIMS = (
@@ -64,13 +69,13 @@ CLAIMS = (
             {axis: (lambda samples, exponent=exponent: exponent / 2) for axis, exponent in EXPONENTS.items()},
         ),
         quick={
-            "eps": (0.03, 0.01, 0.003, 0.001), "d": (10**5, 3 * 10**5, 10**6), "eta": (3.0, 1.0, 0.3),
-            "n": (20, 40, 80, 160), "m": (20, 40, 80), "P − 1": (1, 2, 4), "seeds": 40,
+            "eps": (0.03, 0.01, 0.003, 0.001), "d": (10**5, 5 * 10**5, 25 * 10**5), "eta": (3.0, 1.0, 0.3),
+            "n": (20, 40, 80, 160), "m": (20, 40, 80), "P − 1": (1, 2, 4), "seeds": 96,
         },
         full={
             "eps": (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003), "d": (10**4, 10**5, 10**6, 10**7),
             "eta": (3.0, 1.0, 0.3, 0.1, 0.03), "n": (20, 40, 80, 160), "m": (20, 40, 80, 160),
-            "P − 1": (1, 2, 4), "seeds": 128,
+            "P − 1": (1, 2, 4), "seeds": 150,
         },
     ),
 )  # fmt: skip
