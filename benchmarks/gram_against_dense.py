@@ -30,8 +30,8 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a plain checkout will do
 
 from simulate.conv import GramNetwork
+from simulate.conv_run import ConvSpec, build_network, train_network
 from simulate.generalisation import clean_error
-from simulate.run import ConvSpec, build_network, train_network
 from simulate.signal_noise import DenseInstance, SignalNoise, draw_dense, draw_gram
 from simulate.update import Rule
 
@@ -93,7 +93,7 @@ def gram_seconds(networks, steps, step_size, rule):
     order = np.arange(n)[None]
     start = time.perf_counter()
     for network in networks:
-        network.advance(order, 0, 0, steps, n, step_size, rule, 0.0)
+        network.take_steps(order, 0, 0, steps, n, step_size, rule, 0.0)
     return (time.perf_counter() - start) / (steps * len(networks))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from simulate.run import ConvSpec
+from simulate.conv_run import ConvSpec
 from simulate.runner import Runner
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from simulate.compiled import kernel
 from simulate.signal_noise import DenseInstance, GramInstance
-from simulate.update import DIVERGED, RUNNING, STOPPED, Rule, perturbation_scale
+from simulate.update import DIVERGED, RUNNING, STOPPED, Rule, observe_at_marks, perturbation_scale
 
 
 @kernel
@@ -316,6 +316,18 @@ class Network:
         off = eligible & (H + self.perturbation(batch, rule)[:, columns] < 0.0)
         return float(off.sum() / eligible.sum()) if eligible.any() else math.nan
 
+    def take_steps(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss) -> tuple[int, int]:
+        """Take steps first … last − 1; return the step reached and its code."""
+        raise NotImplementedError
+
+    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss, marks=()):
+        """See `simulate.update.Model`."""
+
+        def take(start, stop):
+            return self.take_steps(order, first_epoch, start, stop, batch_size, step_size, rule, stop_loss)
+
+        return observe_at_marks(self, take, order, first_epoch, first, last, batch_size, rule, marks)
+
     def observe(self, batch: np.ndarray, rule: Rule) -> dict[str, np.ndarray]:
         """Return loss, logits, gamma, rho and the deactivated share at the present weights."""
         f = self.logits()
@@ -365,8 +377,8 @@ class GramNetwork(Network):
         DG = D @ self.instance.gram
         return -perturbation_scale(rule.radius, rule.normalisation, math.sqrt(max(np.sum(D * DG), 0.0))) * DG
 
-    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss):
-        """See `simulate.update.Model`."""
+    def take_steps(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss):
+        """Take steps first … last − 1; return the step reached and its code."""
         rows, vectors = self._H.shape
         H, A = self._padded(self._H, rows), self._padded(self.coefficients, rows)
         progress = advance_gram(
@@ -412,8 +424,8 @@ class DenseNetwork(Network):
         scale = perturbation_scale(rule.radius, rule.normalisation, float(np.linalg.norm(gradient)))
         return -scale * (gradient @ self.instance.vectors.T)
 
-    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss):
-        """See `simulate.update.Model`."""
+    def take_steps(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss):
+        """Take steps first … last − 1; return the step reached and its code."""
         return advance_dense(
             self.weights, self.coefficients, self.instance.vectors, *self._structure,
             order, first_epoch, first, last, batch_size, step_size, rule.radius, rule.normalisation, stop_loss,

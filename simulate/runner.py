@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from threadpoolctl import threadpool_limits
 
 from simulate.parameters import integer
-from simulate.run import ConvResult, ConvSpec, run
+from simulate.run import Result, Specification
 from simulate.store import Store
 
 
@@ -37,7 +37,7 @@ class Runner:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def run(self, specs: Sequence[ConvSpec]) -> list[ConvResult]:
+    def run(self, specs: Sequence[Specification]) -> list[Result]:
         """Return the results of `specs`, in order; each is computed once."""
         keys = [spec.key() for spec in specs]
         wanted = dict(zip(keys, specs, strict=True))
@@ -46,7 +46,7 @@ class Runner:
         missing = {key: spec for key, spec in wanted.items() if key not in results}
         self.found += len(results)
         self.progress(len(results))
-        fresh: dict[str, ConvResult] = {}
+        fresh: dict[str, Result] = {}
         try:
             self._compute(missing, fresh)
         finally:  # what is done is kept, also when a run fails or is interrupted
@@ -60,7 +60,7 @@ class Runner:
         if self.workers == 1 or len(missing) < 2:
             with single_threaded():
                 for key, spec in missing.items():
-                    fresh[key] = run(spec)
+                    fresh[key] = spec.run()
                     self.progress(1)
             return
         if self._pool is None:
@@ -87,4 +87,4 @@ _pinned = []
 def _run_chunk(specs):
     if not _pinned:
         _pinned.append(threadpool_limits(1))
-    return [run(spec) for spec in specs]
+    return [spec.run() for spec in specs]

@@ -19,16 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulate.compiled import cache_folder, fingerprint
-from simulate.run import ConvResult
+from simulate.run import Result, result_from_parts
 
-_SCALARS = ("train_loss", "clean_error", "clean_error_se", "test_error", "class_correlation")
-_LABELS = ("labels", "signal_labels")
-_HISTORY = ("step", "loss", "logits", "gamma", "rho", "deactivated")
-_SCHEMA = pa.schema(
-    [("key", pa.string()), ("status", pa.string()), ("steps", pa.int64())]
-    + [(name, pa.float64()) for name in _SCALARS]
-    + [(name, pa.list_(pa.float64())) for name in (*_LABELS, *_HISTORY)]
-)
+_ARRAY = pa.struct([("dtype", pa.string()), ("shape", pa.list_(pa.int64())), ("values", pa.list_(pa.float64()))])
+_SCHEMA = pa.schema({
+    "key": pa.string(), "model": pa.string(), "status": pa.string(), "steps": pa.int64(),
+    "scalars": pa.map_(pa.string(), pa.float64()), "arrays": pa.map_(pa.string(), _ARRAY),
+})  # fmt: skip
 
 
 _OPEN_PARTS = 16  # parts kept decoded in memory
@@ -40,7 +37,7 @@ class Store:
     def __init__(self, folder: Path | None = None):
         self.folder = folder or cache_folder() / f"runs-{fingerprint()}"
         self._places: dict[str, tuple[Path, int]] = {}
-        self._unwritten: dict[str, ConvResult] = {}
+        self._unwritten: dict[str, Result] = {}
         self._open = lru_cache(_OPEN_PARTS)(_read)
         for part in sorted(self.folder.glob("*.parquet")):
             try:
@@ -64,7 +61,7 @@ class Store:
     def __len__(self) -> int:
         return len(self._places) + len(self._unwritten)
 
-    def get(self, key: str) -> ConvResult | None:
+    def get(self, key: str) -> Result | None:
         """Return the stored result, or None if there is none that can be read."""
         if key not in self._places:
             return self._unwritten.get(key)
@@ -75,7 +72,7 @@ class Store:
             self._set_aside(part, error)
             return None
 
-    def put(self, results: dict[str, ConvResult]) -> None:
+    def put(self, results: dict[str, Result]) -> None:
         """Write results as one new part, whole or not at all; where that fails, warn once and keep them in memory."""
         if not results:
             return
@@ -117,24 +114,23 @@ def _read(part):
 
 
 def _encode(results):
-    columns = {"key": list(results)}
-    runs = list(results.values())
-    for name in ("status", "steps", *_SCALARS, *_LABELS):
-        columns[name] = [getattr(run, name) for run in runs]
-    for name in _HISTORY:
-        columns[name] = [np.asarray(run.history[name], float).ravel() for run in runs]
-    return pa.table(columns, schema=_SCHEMA)
+    rows = []
+    for key, result in results.items():
+        scalars, arrays = result.parts()
+        packed = [
+            (name, {"dtype": a.dtype.str, "shape": a.shape, "values": np.asarray(a, float).ravel()})
+            for name, a in arrays.items()
+        ]
+        row = {"key": key, "model": result.model, "status": result.status, "steps": result.steps}
+        rows.append({**row, "scalars": list(scalars.items()), "arrays": packed})
+    return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
 
 def _decode(row):
-    values = {name: row[name].combine_chunks() for name in row.column_names}
-    arrays = {name: values[name].flatten().to_numpy().copy() for name in (*_LABELS, *_HISTORY)}
-    steps, samples = len(arrays["step"]), len(arrays["labels"])
-    neurons = len(arrays["gamma"]) // steps
-    shapes = {"logits": (steps, samples), "gamma": (steps, neurons), "rho": (steps, neurons, -1)}
-    if not arrays["rho"].size:
-        shapes["rho"] = (steps, neurons, 0)
-    history = {name: arrays[name].reshape(shapes.get(name, (steps,))) for name in _HISTORY}
-    history["step"] = history["step"].astype(np.int64)
-    scalars = {name: values[name][0].as_py() for name in ("status", "steps", *_SCALARS)}
-    return ConvResult(**scalars, labels=arrays["labels"], signal_labels=arrays["signal_labels"], history=history)
+    plain = {name: row[name][0].as_py() for name in ("model", "status", "steps")}
+    names, packed = row["arrays"][0].values.flatten()
+    kinds, shapes, values = packed.flatten()
+    first, flat = values.offsets.to_numpy(), values.values.to_numpy()
+    each = zip(names.to_pylist(), kinds.to_pylist(), shapes.to_pylist(), first[:-1], first[1:], strict=True)
+    found = {name: flat[start:end].reshape(shape).astype(kind) for name, kind, shape, start, end in each}
+    return result_from_parts(**plain, scalars=dict(row["scalars"][0].as_py()), arrays=found)

@@ -47,29 +47,38 @@ class Batches:
 
     `order(first, epochs)` gives the permutations of epochs first … as an integer array (epochs, n). They come
     from one stream in turn, so how many are asked for at a time changes nothing. With B = n no number is drawn
-    and the one row that is returned serves every epoch.
+    and the one row that is returned serves every epoch. With `replacement` every sample is drawn anew from all n,
+    whatever B is, and a row holds n draws.
     """
 
-    def __init__(self, samples: int, batch_size: int, rng: np.random.Generator):
-        self.samples, self.batch_size, self._rng = samples, batch_size, rng
+    def __init__(self, samples: int, batch_size: int, rng: np.random.Generator, replacement: bool = False):
+        self.samples, self.batch_size, self._rng, self._replacement = samples, batch_size, rng, replacement
         self.steps_per_epoch = -(-samples // batch_size)
         self._first, self._rows = 0, np.empty((0, samples), dtype=np.int64)
 
     def order(self, first: int, epochs: int) -> np.ndarray:
         """Return the permutations of `epochs` epochs from epoch `first` on; epochs are asked for in order."""
-        if self.batch_size == self.samples:
+        if self.batch_size == self.samples and not self._replacement:
             return np.arange(self.samples)[None]
         kept = self._rows[first - self._first :]
-        fresh = np.tile(np.arange(self.samples), (max(0, epochs - len(kept)), 1))
-        self._first, self._rows = first, np.concatenate([kept, self._rng.permuted(fresh, axis=1)])
+        missing = max(0, epochs - len(kept))
+        if self._replacement:
+            fresh = self._rng.integers(self.samples, size=(missing, self.samples))
+        else:
+            fresh = self._rng.permuted(np.tile(np.arange(self.samples), (missing, 1)), axis=1)
+        self._first, self._rows = first, np.concatenate([kept, fresh])
         return self._rows[:epochs]
 
 
 class Model(Protocol):
     """What `train` needs of a model."""
 
-    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss) -> tuple[int, int]:
-        """Take steps first … last − 1; return the step reached and RUNNING, STOPPED or DIVERGED."""
+    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss, marks):
+        """Take steps first … last − 1; return (step reached, code, records).
+
+        The code is RUNNING, STOPPED, DIVERGED or COLLAPSED. The records hold, stacked along axis 0, what `observe`
+        returns before each of the steps `marks` that was reached (sorted, within [first, last)); {} if there is none.
+        """
 
     def loss(self) -> float:
         """Return the full-batch training loss."""
@@ -81,8 +90,34 @@ class Model(Protocol):
         """Return whether every weight is finite."""
 
 
-RUNNING, STOPPED, DIVERGED = 0, 1, 2
+RUNNING, STOPPED, DIVERGED, COLLAPSED = 0, 1, 2, 3
+STATUS = {RUNNING: "max-steps", STOPPED: "stopped", DIVERGED: "diverged", COLLAPSED: "collapsed"}
 _SHORTEST, _LONGEST = 128, 8192  # steps between returns to Python: few batches drawn in vain, an interrupt is heard
+
+
+def batch_at(order, first_epoch, step, batch_size) -> np.ndarray:
+    """Return the samples of a step, `order` (epochs, n) holding the permutations from epoch `first_epoch` on."""
+    per_epoch = -(-order.shape[1] // batch_size)
+    epoch, place = divmod(step, per_epoch)
+    return order[(epoch - first_epoch) % len(order), place * batch_size : (place + 1) * batch_size]
+
+
+def observe_at_marks(model, take_steps, order, first_epoch, first, last, batch_size, rule, marks):
+    """Drive `take_steps(first, last) → (step, code)` from mark to mark, observing `model` at each; see `Model`."""
+    records, step, code = [], first, RUNNING
+    for mark in (*marks, None):
+        stop = last if mark is None else int(mark)
+        if step < stop:
+            step, code = take_steps(step, stop)
+        if mark is None or code != RUNNING:
+            break
+        records.append(model.observe(batch_at(order, first_epoch, step, batch_size), rule))
+    return step, code, stack_records(records)
+
+
+def stack_records(records) -> dict[str, np.ndarray]:
+    """Return the records stacked along a new axis 0, by name; {} if there is none."""
+    return {name: np.stack([record[name] for record in records]) for name in records[0]} if records else {}
 
 
 def train(
@@ -96,41 +131,39 @@ def train(
     """Train through `phases` and return (status, steps taken, records).
 
     The full-batch loss at the unperturbed weights is tested against `stop_loss` before each step (full batch) or
-    each epoch; status is `stopped`, `max-steps` or `diverged` (weights or loss no longer finite). `record` lists
-    steps; a state is recorded before its step, the last state always. Records are stacked along axis 0, with the
-    steps under "step", and survive a divergence.
+    each epoch; status is `stopped`, `max-steps`, `diverged` (weights or loss no longer finite, or a model's own
+    bound passed) or `collapsed` (all weights gone to zero). `record` lists steps; a state is recorded before its
+    step, the last state always. Records are stacked along axis 0, with the steps under "step", and survive a
+    divergence.
     """
-    per_epoch, full = batches.steps_per_epoch, batches.samples
-    records, wanted = [], sorted(set(record))
+    per_epoch = batches.steps_per_epoch
+    wanted = np.array(sorted(set(record)), dtype=np.int64)
     ends = np.cumsum([0] + [phase.steps for phase in phases])
     step, code, segment = 0, RUNNING, _SHORTEST
-    rule = phases[0].rule
-
-    def batch_of(at):
-        epoch, place = divmod(at, per_epoch)
-        start = place * batches.batch_size
-        return batches.order(epoch, 1)[0, start : min(start + batches.batch_size, full)]
-
-    def keep():
-        if not records or records[-1]["step"] != step:
-            records.append({"step": np.int64(step), **model.observe(batch_of(step), rule)})
-
+    rule, kept, parts = phases[0].rule, [], []
     with np.errstate(over="ignore", invalid="ignore"):
         for phase, end in zip(phases, ends[1:], strict=True):
             while code == RUNNING and step < end:
-                rule = phase.rule
-                while wanted and wanted[0] <= step:
-                    if wanted.pop(0) == step:
-                        keep()
-                last = min(end, step + segment, *(wanted[:1] or [end]))
+                rule, first = phase.rule, step
+                last = int(min(end, step + segment))
                 segment = min(2 * segment, _LONGEST)
                 epoch = step // per_epoch
                 order = batches.order(epoch, (last - 1) // per_epoch - epoch + 1)
-                step, code = model.advance(order, epoch, step, last, batches.batch_size, step_size, rule, stop_loss)
+                marks = wanted[np.searchsorted(wanted, first) : np.searchsorted(wanted, last)]
+                step, code, records = model.advance(
+                    order, epoch, first, last, batches.batch_size, step_size, rule, stop_loss, marks
+                )
+                if records:
+                    kept.append(marks[: len(next(iter(records.values())))])
+                    parts.append(records)
         if not (model.finite() and np.isfinite(model.loss())):
             code = DIVERGED
         if code == RUNNING and step % per_epoch == 0 and model.loss() <= stop_loss:
             code = STOPPED
-        keep()
-    names = {RUNNING: "max-steps", STOPPED: "stopped", DIVERGED: "diverged"}
-    return names[code], int(step), {key: np.stack([r[key] for r in records]) for key in records[0]}
+        if not kept or kept[-1][-1] != step:
+            epoch = step // per_epoch
+            batch = batch_at(batches.order(epoch, 1), epoch, step, batches.batch_size)
+            kept.append(np.array([step]))
+            parts.append(stack_records([model.observe(batch, rule)]))
+    history = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return STATUS[code], int(step), {"step": np.concatenate(kept), **history}

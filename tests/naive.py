@@ -197,6 +197,10 @@ class Watched:
         """Pass everything else on."""
         return getattr(self.network, name)
 
+    def advance(self, *arguments):
+        """Advance with this class's `observe`."""
+        return type(self.network).advance(self, *arguments)
+
     def observe(self, batch, rule):
         """Return what masks and coefficients are made of."""
         H = self.network.projections().copy()

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 
 import sharpbounds
 from simulate.conv import DenseNetwork
+from simulate.conv_run import ConvSpec, run, train_network
 from simulate.generalisation import clean_error
 from simulate.parameters import ParameterError
-from simulate.run import ConvSpec, run, train_network
 from simulate.signal_noise import SignalNoise, draw_dense
 from simulate.store import Store
 from theory import registry
@@ -574,7 +574,7 @@ def test_more_than_memory_is_one_error(monkeypatch, option):
     def fails(*arguments, **named):
         raise MemoryError("Unable to allocate 1 PiB")
 
-    monkeypatch.setattr("simulate.run.draw_gram", fails)
+    monkeypatch.setattr("simulate.conv_run.draw_gram", fails)
     refused("simulate", "conv", option, 7, "--save", "out.npz", naming="memory")
 
 

@@ -26,7 +26,7 @@ def conv_spec(
     """
     import numpy as np
 
-    from simulate.run import ConvSpec, VectorFile
+    from simulate.conv_run import ConvSpec, VectorFile
     from simulate.signal_noise import SignalNoise, read_vectors
     from theory.chen2023.setting import resulting_flip_rate, sam_radius
     from theory.chen2023.setting import sam_steps as steps_of
@@ -70,7 +70,7 @@ def conv_spec(
 
 
 def simulate_seeds(spec, seeds=1, workers=1, store=None):
-    """Return the results of `spec` at the seeds spec.seed, spec.seed + 1, … (see `simulate.run.ConvResult`)."""
+    """Return the results of `spec` at the seeds spec.seed, spec.seed + 1, … (see `simulate.conv_run.ConvResult`)."""
     from simulate.runner import Runner
 
     count = integer("seeds", seeds, 1, 1_000_000)

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtr
 
 from simulate.bisection import critical_values
-from simulate.run import ConvSpec
+from simulate.conv_run import ConvSpec
 from simulate.runner import Runner
 from simulate.signal_noise import SignalNoise
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulate.conv import DenseNetwork, GramNetwork
-from simulate.run import ConvSpec, build_network, run
+from simulate.conv_run import ConvSpec, build_network, run
 from simulate.signal_noise import DenseInstance, SignalNoise, draw_dense
 from simulate.update import Batches, Phase, Rule, train
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from simulate.conv_run import ConvSpec, VectorFile
 from simulate.parameters import choice, integer, real
-from simulate.run import ConvSpec, VectorFile
 from simulate.signal_noise import SignalNoise
 
 NEVER = [math.nan, math.inf, -math.inf, True, False, np.True_, "1", None, [1], 1 + 0j]

@@ -6,9 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from simulate import runner as runner_module
+from simulate.conv_run import ConvSpec, run
 from simulate.parameters import ParameterError
-from simulate.run import ConvSpec, run
 from simulate.runner import Runner
 from simulate.signal_noise import SignalNoise
 from simulate.store import Store
@@ -63,7 +62,7 @@ def test_store_changes_no_bit(two_workers, tmp_path):
 
 def test_each_run_is_computed_once(monkeypatch, tmp_path):
     computed = []
-    monkeypatch.setattr(runner_module, "run", lambda s: computed.append(s.seed) or run(s))
+    monkeypatch.setattr(ConvSpec, "run", lambda s: computed.append(s.seed) or run(s))
     runner = Runner(store=Store(tmp_path))
     results = runner.run([spec(0), spec(1), spec(0)])
     assert computed == [0, 1]
@@ -104,7 +103,7 @@ def test_failure_of_a_run_is_not_stored(monkeypatch, tmp_path):
     def fails(s):
         raise ZeroDivisionError(s.seed)
 
-    monkeypatch.setattr(runner_module, "run", fails)
+    monkeypatch.setattr(ConvSpec, "run", fails)
     with pytest.raises(ZeroDivisionError):
         Runner(store=Store(tmp_path)).run([spec(0)])
     assert len(Store(tmp_path)) == 0

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from simulate.run import ConvSpec, VectorFile, build_network, run
+from simulate.conv_run import ConvSpec, VectorFile, build_network, run
 from simulate.signal_noise import (
     SignalNoise,
     balanced_flips,

@@ -10,7 +10,7 @@ import pytest
 
 from simulate import store as store_module
 from simulate.compiled import fingerprint
-from simulate.run import ConvSpec, run
+from simulate.conv_run import ConvSpec, run
 from simulate.runner import Runner
 from simulate.signal_noise import SignalNoise
 from simulate.store import Store

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulate.run import ConvSpec, build_network, run
+from simulate.conv_run import ConvSpec, build_network, run
 from simulate.signal_noise import SignalNoise, draw_dense, draw_gram, draw_labels
 from simulate.streams import stream
 from simulate.update import Batches

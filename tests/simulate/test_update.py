@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from simulate.conv import DenseNetwork, GramNetwork
 from simulate.signal_noise import SignalNoise, draw_dense
-from simulate.update import DIVERGED, RUNNING, STOPPED, Batches, Phase, Rule, perturbation_scale, train
+from simulate.update import (
+    DIVERGED,
+    RUNNING,
+    STOPPED,
+    Batches,
+    Phase,
+    Rule,
+    observe_at_marks,
+    perturbation_scale,
+    train,
+)
 
 DATA = SignalNoise(samples=7, dimension=40, patches=3, signal_norm=2.0, flip_rate=0.3)
 
@@ -32,7 +42,15 @@ class Counter:
         padded[: len(batch)] = batch
         return {"loss": np.float64(self.loss()), "radius": np.float64(rule.radius), "batch": padded}
 
-    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss):
+    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss, marks):
+        """Observe at the marks, as the networks do."""
+
+        def take(start, stop):
+            return self.take_steps(order, start, stop, batch_size, stop_loss)
+
+        return observe_at_marks(self, take, order, first_epoch, first, last, batch_size, rule, marks)
+
+    def take_steps(self, order, first, last, batch_size, stop_loss):
         """Test the loss where `train` promises that it is tested."""
         per_epoch = -(-order.shape[1] // batch_size)
         assert self.steps == first

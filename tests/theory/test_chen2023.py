@@ -8,8 +8,8 @@ from scipy.integrate import quad, solve_ivp
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
+from simulate.conv_run import build_network, train_network
 from simulate.parameters import ParameterError
-from simulate.run import build_network, train_network
 from simulate.signal_noise import SignalNoise
 from simulate.update import Rule
 from theory.chen2023.coefficient_growth import coefficient_curve, growth_rate, lower_curve, upper_curve

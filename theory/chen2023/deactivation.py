@@ -55,7 +55,7 @@ def leading_perturbation(network, batch, radius, signal=True):
 
 def observe_start(settings, runner):
     """Fraction turned off at initialisation for every tau/(sigma_0 √(m B)), towards large d."""
-    from simulate.run import build_network
+    from simulate.conv_run import build_network
     from simulate.runner import single_threaded
     from simulate.update import Rule
 
@@ -72,7 +72,7 @@ def observe_start(settings, runner):
 
 def observe_leading_order(settings, runner):
     """Largest error of the leading order relative to its largest value, at trained states, along d."""
-    from simulate.run import build_network, train_network
+    from simulate.conv_run import build_network, train_network
     from simulate.runner import single_threaded
     from simulate.update import Rule
 

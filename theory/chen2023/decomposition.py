@@ -36,7 +36,7 @@ def _specs(settings, **run):
 def observe_weights(settings, runner):
     """Train the d-vectors themselves; beside the weights' displacement, give the Gram run's gamma and rho."""
     from simulate.conv import GramNetwork
-    from simulate.run import build_network, train_network
+    from simulate.conv_run import build_network, train_network
     from simulate.runner import single_threaded
 
     displacement, given = [], []

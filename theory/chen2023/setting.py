@@ -106,7 +106,7 @@ def positive(value):
 
 def scaled_spec(seed, n=20, d=10**6, m=10, P=2, mu=2.0, sigma_p=1.0, p=0.1, labels="balanced", c=0.1, e0=0.1, **run):
     """Return the specification of a run whose sigma_0 and eta follow the scalings above; `run` overrides any field."""
-    from simulate.run import ConvSpec
+    from simulate.conv_run import ConvSpec
 
     scaled = {
         "data": SignalNoise(n, int(d), P, float(mu), sigma_p, p, labels),

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from simulate.run import ConvSpec, VectorFile, build_network, class_correlation, run, train_network
+from simulate.conv_run import ConvSpec, VectorFile, build_network, class_correlation, run, train_network
 from simulate.signal_noise import SignalNoise
 
 SMALL = SignalNoise(samples=6, dimension=40, patches=3, signal_norm=2.0, flip_rate=0.3)
