@@ -9,12 +9,12 @@ has two draws: `draw_dense` makes the vectors themselves, `draw_gram` makes thei
 at a cost that does not depend on d.
 """
 
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
 
-from simulate.parameters import ParameterError, choice, integer, real, reject
+from simulate.data_file import read_arrays
+from simulate.parameters import choice, integer, real, reject
 from simulate.streams import stream
 
 
@@ -218,25 +218,7 @@ def read_vectors(path) -> Vectors:
     ±1 as observed; optionally signal_labels (n,) (default: labels), patches (an integer, for noise (n, d);
     default 2), W0 (2m, d). Raises ParameterError naming the key at fault.
     """
-    arrays, at = {}, ""
-    try:
-        with open(path, "rb") as handle:
-            file = np.load(handle, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("a bare array")
-            for name in file.files:
-                at = f", key {name}"
-                arrays[name] = file[name]
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise ParameterError(f"data = {str(path)!r}{at}: must be an .npz file of plain arrays ({error})") from error
-    known = {"mu", "noise", "labels", "signal_labels", "patches", "W0"}
-    if unknown := sorted(set(arrays) - known):
-        reject("data file key", unknown[0], "one of " + ", ".join(sorted(known)))
-    if missing := sorted({"mu", "noise", "labels"} - set(arrays)):
-        reject("data file keys", sorted(arrays), f"at least mu, noise, labels (missing: {', '.join(missing)})")
-    for name, value in arrays.items():
-        if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
-            reject(name, f"array of {value.dtype}", "finite real numbers")
+    arrays = read_arrays(path, ("mu", "noise", "labels"), ("signal_labels", "patches", "W0"))
     mu, noise = arrays["mu"].astype(float), arrays["noise"].astype(float)
     if mu.ndim != 1 or mu.size < 1:
         reject("mu", f"shape {mu.shape}", "shape (d,)")

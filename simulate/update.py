@@ -5,8 +5,8 @@ Every rule here is a gradient step taken at perturbed weights,
     w ← w − eta ∇L(w + e),    e = radius · (1 − lam + lam/‖∇L(w)‖) · ∇L(w),
 
 where lam is `normalisation`: radius = 0 is (S)GD, lam = 1 SAM, lam = 0 USAM, and between them Unified SAM
-(Oikonomou & Loizou 2025). A zero gradient perturbs nothing. A rule is thus two numbers; which samples enter
-∇L is the business of `Batches`.
+(Oikonomou & Loizou 2025). A zero gradient perturbs nothing. A rule is thus two numbers and the
+size of the blocks that are perturbed together; which samples enter ∇L is the business of `Batches`.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,15 @@ from simulate.compiled import kernel
 
 @dataclass(frozen=True)
 class Rule:
-    """A member of the SAM family: perturbation radius and normalisation lam in [0, 1]."""
+    """A member of the SAM family: perturbation radius, normalisation lam in [0, 1], and who shares a perturbation.
+
+    `block` samples of a batch at a time are perturbed by their own gradient (None: the whole batch by its own), and
+    the block gradients are averaged with the blocks' sizes as weights: m-SAM, 1-SAM at 1.
+    """
 
     radius: float = 0.0
     normalisation: float = 1.0
+    block: int | None = None
 
 
 @dataclass(frozen=True)

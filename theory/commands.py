@@ -43,7 +43,7 @@ def list_claims(as_json, ids):
 _LETTERS = {  # letter: flag, type, meaning
     "n": ("--n", COUNT, "samples"),
     "d": ("--d", COUNT, "dimension"),
-    "m": ("--width", COUNT, "width"),
+    "m": (("--width", "--block"), COUNT, "width, or the block of m-SAM,"),
     "P": ("--patches", COUNT, "patches"),
     "mu": ("--mu", float, "signal norm"),
     "sigma_p": ("--sigma-p", float, "noise"),
@@ -51,12 +51,16 @@ _LETTERS = {  # letter: flag, type, meaning
     "p": ("--flip-rate", float, "flip rate"),
     "B": ("--batch", COUNT, "batch size"),
     "eta": ("--eta", float, "step size"),
+    "r": ("--sparsity", COUNT, "nonzero coordinates of the teacher"),
+    "alpha": ("--alpha", float, "initial scale"),
+    "rho": ("--rho", float, "SAM's radius"),
 }
 
 
 def _letters(command):
-    for letter, (flag, kind, meaning) in reversed(_LETTERS.items()):
-        command = click.option(flag, letter, type=kind, help=f"{meaning} {letter}, in place of the nominal.")(command)
+    for letter, (flags, kind, meaning) in reversed(_LETTERS.items()):
+        names = (flags,) if isinstance(flags, str) else flags
+        command = click.option(*names, letter, type=kind, help=f"{meaning} {letter}, in place of the nominal.")(command)
     return command
 
 
@@ -76,10 +80,11 @@ def show(claim_id, **given):
     claim = registry.find(claim_id)
     changes = {letter: value for letter, value in given.items() if value is not None}
     for letter, value in changes.items():
-        smallest = 1 if letter in ("n", "d", "m", "B") else 2 if letter == "P" else 0
+        smallest = 1 if letter in ("n", "d", "m", "B", "r") else 2 if letter == "P" else 0
         largest = 0.5 if letter == "p" else 1e50
-        if not smallest <= value < largest:  # NaN is refused too
-            reject(letter, value, f"a number >= {smallest} and < {largest:g}")
+        strict = letter == "alpha"  # from 0 nothing moves
+        if not smallest <= value < largest or (strict and value == smallest):  # NaN is refused too
+            reject(letter, value, f"a number {'>' if strict else '>='} {smallest} and < {largest:g}")
     show_claim(claim, changes)
 
 

@@ -36,7 +36,8 @@ def claims() -> dict[str, Claim]:
 def find(name: str) -> Claim:
     """Return the claim of that id; ParameterError, with the nearest ids, if there is none."""
     if name not in claims():
-        near = get_close_matches(name, claims(), 3, 0.5) or get_close_matches(f"chen2023/{name}", claims(), 3, 0.5)
+        guesses = (name, *(f"{key}/{name}" for key in papers()))
+        near = [match for guess in guesses for match in get_close_matches(guess, claims(), 3, 0.6)][:3]
         hint = f" (did you mean {', '.join(near)}?)" if near else ""
         reject("claim", name, "an id or glob of ids that `sharpbounds list` shows" + hint)
     return claims()[name]

@@ -9,7 +9,7 @@ half of the points to the half nearer the limit is `inconclusive` instead.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 
 import numpy as np
@@ -35,7 +35,10 @@ class Verdict:
 
 
 def _of_finite(judge):
-    """Let `judge` see finite samples only: anything else, a broken observation, is `inconclusive`."""
+    """Let `judge` see finite samples only: anything else, a broken observation, is `inconclusive`.
+
+    What samples.given["notes"] holds is printed among the details.
+    """
 
     @wraps(judge)
     def guarded(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
@@ -43,7 +46,8 @@ def _of_finite(judge):
         if missing or not np.isfinite(np.asarray(prediction, float)).all():
             details = {"not finite": missing}
             return Verdict(Outcome.INCONCLUSIVE, "not finite", np.nan, None, np.size(samples.observed), details)
-        return judge(samples, prediction, tolerance, false_alarm)
+        verdict = judge(samples, prediction, tolerance, false_alarm)
+        return replace(verdict, details={**verdict.details, **samples.given.get("notes", {})})
 
     return guarded
 

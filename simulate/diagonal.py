@@ -1,0 +1,347 @@
+"""Diagonal linear networks: linear regression whose coefficients are differences of squares, trained exactly.
+
+    beta = w₊² − w₋²,   L(w) = (1/4n) Σ_i r_i²,   r = X beta − y,   ∇_{w±} L = ± (Xᵀr/n) ∘ w±,   s = w₊² + w₋²,
+
+from w₊ = w₋ = alpha (Woodworth et al. 2020; Andriushchenko & Flammarion 2022, arXiv:2206.06232, where u = w₊ + w₋ and
+v = w₊ − w₋). Every rule multiplies the weights: with blocks b of m_b of the batch's B rows, g_b = X_bᵀr_b/m_b,
+rho_b = radius · (1 − lam + lam/‖∇L_b‖), ‖∇L_b‖² = Σ g_b² s, and g̃_b the same as g_b at the perturbed coefficients
+
+    beta̜_b = (w₊(1 + rho_b g_b))² − (w₋(1 − rho_b g_b))² = beta (1 + rho_b² g_b²) + 2 rho_b g_b s,
+
+a step of size gamma is
+
+    w± ← w± (1 ∓ gamma (G ± Q)),   G = Σ_b (m_b/B) g̃_b,   Q = Σ_b (m_b/B) rho_b g_b g̃_b.
+
+Weights are only ever multiplied: stored as u and v they would cancel, u ± v to exactly 0, and a coordinate that
+was small for a while could never come back. One block a row (1-SAM) needs no loop over perturbed copies:
+r̃ = r (1 + 2 rho X² s) + rho² r² X³ beta, powers elementwise.
+"""
+
+import math
+
+import numpy as np
+
+from simulate.compiled import kernel
+from simulate.lanes import LANES, inner, moments
+from simulate.parameters import reject
+from simulate.regression import RegressionInstance
+from simulate.update import COLLAPSED, DIVERGED, RUNNING, STOPPED, Rule, perturbation_scale
+
+DIVERGENCE = 1e6
+"""A run whose loss exceeds so many times its first has diverged."""
+
+COLLAPSE = 1e-8
+"""A run whose weights all fell below so many times their first has collapsed to w = 0."""
+
+
+@kernel
+def residual_gradient(X, y, rows, v, r, g):
+    """Write r_k = ⟨x, v⟩ − y (rows,) and g = Σ_k r_k x (d,) over the rows X[rows], each read once."""
+    g[:] = 0.0
+    whole = rows.size - rows.size % 4
+    for k in range(0, whole, 4):  # by fours, for g to be loaded and stored a quarter as often
+        xa, xb, xc, xd = X[rows[k]], X[rows[k + 1]], X[rows[k + 2]], X[rows[k + 3]]
+        a, b = inner(xa, v) - y[rows[k]], inner(xb, v) - y[rows[k + 1]]
+        c, d = inner(xc, v) - y[rows[k + 2]], inner(xd, v) - y[rows[k + 3]]
+        r[k], r[k + 1], r[k + 2], r[k + 3] = a, b, c, d
+        for j in range(g.size):
+            g[j] += (a * xa[j] + b * xb[j]) + (c * xc[j] + d * xd[j])
+    for k in range(whole, rows.size):
+        x = X[rows[k]]
+        a = inner(x, v) - y[rows[k]]
+        r[k] = a
+        for j in range(g.size):
+            g[j] += a * x[j]
+
+
+@kernel
+def perturbed_row(x, target, beta, s, radius, normalisation):
+    """Return (r, r̃, c r r̃) of one row that is perturbed alone, with rho = radius · c."""
+    product, square, cube = moments(x, beta, s)
+    r = product - target
+    c = perturbation_scale(1.0, normalisation, math.sqrt(r * r * square) if normalisation > 0.0 else 1.0)
+    rho = radius * c
+    perturbed = r * (1.0 + 2.0 * rho * square) + rho * rho * r * r * cube
+    return r, perturbed, c * r * perturbed
+
+
+@kernel
+def single_rows(X, y, rows, beta, s, radius, normalisation, r, G, Q):
+    """Write r (rows,), Σ r̃ x into G and Σ c r r̃ x² into Q (d,), every row perturbed alone, in one pass over X."""
+    G[:] = 0.0
+    Q[:] = 0.0
+    whole = rows.size - rows.size % 4
+    for k in range(0, whole, 4):
+        xa, xb, xc, xd = X[rows[k]], X[rows[k + 1]], X[rows[k + 2]], X[rows[k + 3]]
+        r[k], a, qa = perturbed_row(xa, y[rows[k]], beta, s, radius, normalisation)
+        r[k + 1], b, qb = perturbed_row(xb, y[rows[k + 1]], beta, s, radius, normalisation)
+        r[k + 2], c, qc = perturbed_row(xc, y[rows[k + 2]], beta, s, radius, normalisation)
+        r[k + 3], d, qd = perturbed_row(xd, y[rows[k + 3]], beta, s, radius, normalisation)
+        for j in range(G.size):
+            G[j] += (a * xa[j] + b * xb[j]) + (c * xc[j] + d * xd[j])
+            Q[j] += (qa * (xa[j] * xa[j]) + qb * (xb[j] * xb[j])) + (qc * (xc[j] * xc[j]) + qd * (xd[j] * xd[j]))
+    for k in range(whole, rows.size):
+        x = X[rows[k]]
+        r[k], a, qa = perturbed_row(x, y[rows[k]], beta, s, radius, normalisation)
+        for j in range(G.size):
+            G[j] += a * x[j]
+            Q[j] += qa * (x[j] * x[j])
+
+
+@kernel
+def descent(X, y, rows, block, beta, s, radius, normalisation, curved, r, G, Q, g, h, v, t):
+    """Write the module's G and Q/radius of the batch `rows` and return its loss Σ r²/(4B) at the weights themselves.
+
+    `curved` asks for Q also at radius 0, where it is Σ_b (m_b/B) g_b²; without it Q is left alone there. r (B,) holds
+    the residuals; g, h, v (d,) and t (B,) are scratch.
+    """
+    B = rows.size
+    if radius == 0.0 and not curved:
+        residual_gradient(X, y, rows, beta, r, G)
+    elif block == 1:
+        single_rows(X, y, rows, beta, s, radius, normalisation, r, G, Q)
+    else:
+        G[:] = 0.0
+        Q[:] = 0.0
+        for start in range(0, B, block):
+            part = rows[start : min(start + block, B)]
+            residual_gradient(X, y, part, beta, r[start : start + part.size], g)
+            norm = 0.0
+            if normalisation > 0.0:
+                for j in range(g.size):
+                    norm += g[j] * g[j] * s[j]
+                norm = math.sqrt(norm) / part.size
+            else:
+                norm = 1.0
+            c = perturbation_scale(1.0, normalisation, norm)
+            rho = radius * c / part.size  # g is m_b times the module's g_b
+            for j in range(g.size):
+                e = rho * g[j]
+                v[j] = beta[j] * (1.0 + e * e) + 2.0 * e * s[j]
+            residual_gradient(X, y, part, v, t, h)
+            for j in range(g.size):
+                G[j] += h[j]
+                Q[j] += c / part.size * g[j] * h[j]
+    total = 0.0
+    for k in range(B):
+        total += r[k] * r[k]
+    for j in range(G.size):
+        G[j] /= B
+    if radius > 0.0 or curved:
+        for j in range(Q.size):
+            Q[j] /= B
+    return total / (4.0 * B)
+
+
+@kernel
+def coefficients(W, beta, s):
+    """Write beta = w₊² − w₋² and s = w₊² + w₋² (d,) of W (2, d) = (w₊, w₋)."""
+    for j in range(beta.size):
+        p, q = W[0, j] * W[0, j], W[1, j] * W[1, j]
+        beta[j] = p - q
+        s[j] = p + q
+
+
+@kernel
+def advance_diagonal(
+    W, X, y, order, first_epoch, first, last, batch_size, step_size, block, radius, normalisation,
+    stop_loss, largest_loss, totals, marks, kept, kept_totals,
+):  # fmt: skip
+    """Take steps first … last − 1 on W (2, d) in place; return the step reached, its code and the marks kept.
+
+    X (n, d), d a multiple of 8, columns past the data's being 0. `order` (epochs, n) holds the samples from epoch
+    `first_epoch` on, in turn. The loss of the batch is tested before each step (full batch: the training loss; the
+    training loss before each epoch if `stop_loss` > 0 otherwise). totals[0] grows by gamma times the batch's loss.
+    W and totals are copied into kept (marks, 2, d) and kept_totals (marks,) before each step of `marks`.
+    """
+    n, d = X.shape
+    per_epoch = -(-n // batch_size)
+    everyone = np.arange(n)
+    beta, s, G, Q = np.empty(d), np.empty(d), np.empty(d), np.zeros(d)
+    g, h, v, r, t = np.empty(d), np.empty(d), np.empty(d), np.empty(n), np.empty(n)
+    coefficients(W, beta, s)
+    count = 0
+    for step in range(first, last):
+        if count < marks.size and marks[count] == step:
+            kept[count] = W
+            kept_totals[count] = totals[0]
+            count += 1
+        epoch, place = step // per_epoch, step % per_epoch
+        if batch_size < n and place == 0 and stop_loss > 0.0:
+            loss = descent(X, y, everyone, 1, beta, s, 0.0, 0.0, False, r, G, Q, g, h, v, t)
+            if loss <= stop_loss:
+                return step, STOPPED, count
+        rows = order[(epoch - first_epoch) % len(order), place * batch_size : min((place + 1) * batch_size, n)]
+        loss = descent(X, y, rows, min(block, rows.size), beta, s, radius, normalisation, False, r, G, Q, g, h, v, t)
+        if not loss <= largest_loss:
+            return step, DIVERGED, count
+        if batch_size == n and loss <= stop_loss:
+            return step, STOPPED, count
+        totals[0] += step_size * loss
+        if radius > 0.0:
+            for j in range(d):
+                a, b = step_size * G[j], step_size * radius * Q[j]
+                W[0, j] *= 1.0 - a - b
+                W[1, j] *= 1.0 + a - b
+        else:
+            for j in range(d):
+                a = step_size * G[j]
+                W[0, j] *= 1.0 - a
+                W[1, j] *= 1.0 + a
+        coefficients(W, beta, s)
+    return last, RUNNING, count
+
+
+def padded(values: np.ndarray) -> np.ndarray:
+    """Return an array filled up with zeros along its last axis to a multiple of 8, on a cache line of 64 bytes."""
+    values = np.asarray(values, float)
+    shape = (*values.shape[:-1], LANES * -(-values.shape[-1] // LANES))
+    buffer = np.zeros(math.prod(shape) + LANES)
+    start = -buffer.ctypes.data // 8 % LANES
+    result = buffer[start : start + math.prod(shape)].reshape(shape)
+    result[..., : values.shape[-1]] = values
+    return result
+
+
+def initial_scale(alpha, dimension: int) -> np.ndarray:
+    """Return alpha as (d,); raises ParameterError where its length is another."""
+    scale = np.atleast_1d(np.asarray(alpha, float))
+    if scale.shape not in ((1,), (dimension,)):
+        reject("alpha", f"{scale.size} numbers", f"one number > 0, or {dimension}, one a coordinate")
+    return np.broadcast_to(scale, dimension).copy()
+
+
+def describe(instance: RegressionInstance, beta: np.ndarray) -> dict[str, np.ndarray]:
+    """Return train_loss, test_loss (NaN without test samples) and l1_norm of coefficients beta (states, d)."""
+    X, y, X_test, y_test = instance.X, instance.y, instance.X_test, instance.y_test
+    train = ((beta @ X.T - y) ** 2).sum(axis=1) / (4.0 * len(y))
+    if len(y_test):
+        test = ((beta @ X_test.T - y_test) ** 2).sum(axis=1) / (4.0 * len(y_test))
+    else:
+        test = np.full(len(beta), np.nan)
+    return {"train_loss": train, "test_loss": test, "l1_norm": np.abs(beta).sum(axis=1)}
+
+
+class DiagonalNetwork:
+    """The network and its multiplicative weights W (2, d) = (w₊, w₋), trained in place by `update.train`."""
+
+    def __init__(self, instance: RegressionInstance, alpha, sharpness: bool = False):
+        self.instance, self._sharpness = instance, sharpness
+        self.dimension = instance.X.shape[1]
+        self.alpha = initial_scale(alpha, self.dimension)
+        self._X, self._y = padded(instance.X), instance.y.astype(float)
+        self._W = padded(np.stack([self.alpha, self.alpha]))
+        self._totals = np.zeros(1)
+        self._largest_loss = DIVERGENCE * self.loss()
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Return W (2, d)."""
+        return self._W[:, : self.dimension]
+
+    def beta(self) -> np.ndarray:
+        """Return w₊² − w₋² (d,)."""
+        return self.weights[0] ** 2 - self.weights[1] ** 2
+
+    def loss(self) -> float:
+        """Return the training loss (1/4n) Σ r²."""
+        r = self.instance.X @ self.beta() - self.instance.y
+        return float(r @ r / (4.0 * len(r)))
+
+    def finite(self) -> bool:
+        """Return whether every weight is finite."""
+        return bool(np.isfinite(self._W).all())
+
+    def collapsed(self) -> bool:
+        """Return whether every weight has fallen below `COLLAPSE` times its start."""
+        return bool((np.abs(self.weights) < COLLAPSE * self.alpha).all())
+
+    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss, marks=()):
+        """See `simulate.update.Model`."""
+        marks = np.asarray(marks, dtype=np.int64)
+        kept, totals = np.empty((marks.size, *self._W.shape)), np.empty(marks.size)
+        step, code, count = advance_diagonal(
+            self._W, self._X, self._y, order, first_epoch, first, last, batch_size, step_size,
+            rule.block or batch_size, rule.radius, rule.normalisation, stop_loss, self._largest_loss,
+            self._totals, marks, kept, totals,
+        )  # fmt: skip
+        if code == RUNNING and self.collapsed():
+            code = COLLAPSED
+        records = self.describe(kept[:count, :, : self.dimension], totals[:count]) if count else {}
+        return step, code, records
+
+    def observe(self, batch, rule) -> dict[str, np.ndarray]:
+        """Return what is recorded of the present state."""
+        return {name: values[0] for name, values in self.describe(self.weights[None], self._totals.copy()).items()}
+
+    def describe(self, W: np.ndarray, loss_integral: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the records of states W (states, 2, d), stacked.
+
+        beta (states, d), train_loss, test_loss, l1_norm, loss_integral = Σ gamma L, log_alpha_eff = ½ log|w₊ w₋|
+        (states, d), −inf where a weight fell below the smallest float, and sharpness if it was asked for.
+        """
+        beta = W[:, 0] ** 2 - W[:, 1] ** 2
+        with np.errstate(divide="ignore"):
+            log_alpha_eff = 0.5 * np.log(np.abs(W)).sum(axis=1)
+        records = {"beta": beta, **describe(self.instance, beta)}
+        records |= {"loss_integral": loss_integral, "log_alpha_eff": log_alpha_eff}
+        if self._sharpness:
+            records["sharpness"] = np.array([sharpness(self.instance, state) for state in W])
+        return records
+
+
+_DENSE_HESSIAN = 400  # largest d whose Hessian (2d, 2d) is formed
+
+
+def hessian(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Return ∇²L (2d, 2d) in (w₊, w₋): diag(g, −g) + (2/n) ZᵀZ with g = Xᵀr/n and Z = [X w₊, −X w₋]."""
+    r = X @ (W[0] ** 2 - W[1] ** 2) - y
+    g = X.T @ r / len(y)
+    Z = np.hstack([X * W[0], -X * W[1]])
+    return np.diag(np.concatenate([g, -g])) + 2.0 / len(y) * Z.T @ Z
+
+
+def sharpness(instance: RegressionInstance, W: np.ndarray) -> float:
+    """Return the largest eigenvalue of ∇²L at W (2, d); NaN where it is not finite."""
+    X, y = instance.X, instance.y
+    with np.errstate(over="ignore", invalid="ignore"):
+        r = X @ (W[0] ** 2 - W[1] ** 2) - y
+        bound = (X * X).sum() * (W * W).sum()  # of the entries of XᵀX and what multiplies them
+    if not (np.isfinite(r).all() and np.isfinite(bound)):
+        return np.nan
+    if W.shape[1] <= _DENSE_HESSIAN:
+        return float(np.linalg.eigvalsh(hessian(X, y, W))[-1])
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    g, signed = X.T @ r / len(y), np.concatenate([W[0], -W[1]])
+    diagonal = np.concatenate([g, -g])
+
+    def apply(x):
+        x = np.ravel(x)
+        folded = (signed * x).reshape(2, -1).sum(axis=0)
+        return diagonal * x + 2.0 / len(y) * signed * np.tile(X.T @ (X @ folded), 2)
+
+    operator = LinearOperator((signed.size, signed.size), matvec=apply, dtype=float)
+    start = np.random.default_rng(0).standard_normal(signed.size)  # fixed, for the same bits; ones may be in the kernel
+    if not apply(start).any():
+        return 0.0  # no Hessian at all
+    return float(eigsh(operator, k=1, which="LA", v0=start, return_eigenvectors=False)[0])
+
+
+def field_jacobian(instance: RegressionInstance, W: np.ndarray, rule: Rule) -> np.ndarray:
+    """Return the Jacobian (2d, 2d) of the full-batch field Σ_b p_b ∇L_b(w + rho ∇L_b(w)) at W, unnormalised rules.
+
+    A step of size gamma is unstable where gamma times its largest eigenvalue exceeds 2. At radius 0 it is ∇²L.
+    """
+    if rule.normalisation != 0.0 and rule.radius > 0.0:
+        reject("normalisation", rule.normalisation, "0: only unnormalised rules have a smooth field")
+    n, d = instance.X.shape
+    block = rule.block or n
+    total = np.zeros((2 * d, 2 * d))
+    for start in range(0, n, block):
+        X, y = instance.X[start : start + block], instance.y[start : start + block]
+        g = X.T @ (X @ (W[0] ** 2 - W[1] ** 2) - y) / len(y)
+        perturbed = np.stack([W[0] * (1.0 + rule.radius * g), W[1] * (1.0 - rule.radius * g)])
+        inner_jacobian = np.eye(2 * d) + rule.radius * hessian(X, y, W)
+        total += len(y) / n * hessian(X, y, perturbed) @ inner_jacobian
+    return total

@@ -1,0 +1,142 @@
+"""The rules of `simulate.diagonal` in the limit of small steps: flows of log weights, followed to their limit.
+
+    d log w±/dt = −(Q ± G),   dI/dt = Q/radius,   dJ/dt = L,
+
+with the module's G and Q over all rows. The tail is stiff, the time to reach it grows as alpha falls (256 at 0.5,
+33,000 at 0.02 for 20 × 30), so an implicit method with its own step control does the work (LSODA).
+"""
+
+import warnings
+
+import numpy as np
+from scipy.integrate import LSODA
+
+from simulate.compiled import kernel
+from simulate.diagonal import COLLAPSE, DIVERGENCE, descent, describe, initial_scale, padded, sharpness
+from simulate.regression import RegressionInstance
+from simulate.update import Rule
+
+REALISABLE = 1e-10
+"""y counts as realisable where its distance from the range of X is at most so many times ‖y‖."""
+
+MOST_STEPS = 50_000
+TOLERANCE = 1e-12
+
+
+@kernel
+def flow_field(state, X, y, rows, block, radius, derivative, beta, s, r, G, Q, g, h, v, t):
+    """Write the time derivative of state = (log w₊, log w₋, I, J), (3d + 1,); the arrays after it are scratch."""
+    d = (state.size - 1) // 3
+    for j in range(d):
+        p, q = np.exp(2.0 * state[j]), np.exp(2.0 * state[d + j])
+        beta[j] = p - q
+        s[j] = p + q
+    loss = descent(X, y, rows, block, beta, s, radius, 0.0, True, r, G, Q, g, h, v, t)
+    for j in range(d):
+        derivative[j] = -radius * Q[j] - G[j]
+        derivative[d + j] = -radius * Q[j] + G[j]
+        derivative[2 * d + j] = Q[j]
+    derivative[3 * d] = loss
+
+
+def realisable_part(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return the projection of y onto the range of X, and whether y is in it to 1e-10 relative; y itself if so."""
+    projection = X @ np.linalg.lstsq(X, y, rcond=None)[0]
+    if np.linalg.norm(projection - y) <= REALISABLE * np.linalg.norm(y):
+        return y, True
+    return projection, False
+
+
+def integrate_flow(
+    instance: RegressionInstance, alpha, rule: Rule, max_time: float, residual: float, record=(), with_sharpness=False
+):
+    """Follow the flow of `rule` from w± = alpha and return (status, integrator steps, history).
+
+    status `stopped` (‖X beta − y‖ ≤ residual · ‖y‖, y replaced by its projection onto the range of X where that is the
+    limit), `no limit` (y not in that range and blocks smaller than n: log alpha_eff drifts for ever; what the history
+    holds is the state at the last time reached), `collapsed` (every weight below 1e-8 of its start), `t-max`,
+    `max-steps`, or `diverged`. The history has one row per time of `record` that was reached, and one for the end:
+    time, step, beta, train_loss, test_loss, l1_norm, loss_integral ∫L, log_alpha_eff = log alpha − radius ∫Q/radius,
+    log_product ½ log(w₊ w₋), which equals it, bias_integral ∫ Σ_b p_b g_b g̃_b (d,), and sharpness if asked for.
+    """
+    X, y = instance.X, instance.y
+    n, d = X.shape
+    scale = initial_scale(alpha, d)
+    block = rule.block or n
+    target, realisable = realisable_part(X, y)
+    no_limit = not realisable and rule.radius > 0.0 and block < n
+    XP, rows = padded(X), np.arange(n)
+    width = XP.shape[1]
+    scratch = [np.zeros(width) for _ in range(2)] + [np.zeros(n)] + [np.zeros(width) for _ in range(5)] + [np.zeros(n)]
+
+    def field(_, state):
+        derivative = np.empty_like(state)
+        flow_field(state, XP, y, rows, block, rule.radius, derivative, *scratch)
+        # a trial step beyond the range of floats must be rejected: the solver rejects what is large, but not NaN
+        return np.nan_to_num(derivative, copy=False, nan=1e100, posinf=1e100, neginf=-1e100)
+
+    def beta_of(state):
+        return np.exp(2.0 * state[:d]) - np.exp(2.0 * state[d : 2 * d])
+
+    size = np.linalg.norm(y)
+    start = np.concatenate([np.tile(np.log(scale), 2), np.zeros(d + 1)])
+    states, wanted = [], sorted({float(time) for time in record})
+    status, steps, time, state = None, 0, 0.0, start
+    most = DIVERGENCE * size  # of the residual: its square is what the loss is
+    if np.linalg.norm(X @ beta_of(start) - target) <= residual * size and not no_limit:
+        status = "stopped"
+    elif max_time == 0.0:
+        status = "t-max"
+    else:
+        solver = LSODA(field, 0.0, start, max_time, rtol=TOLERANCE, atol=TOLERANCE)
+    while wanted and wanted[0] <= 0.0:
+        wanted.pop(0)
+        states.append((0.0, 0, start))
+    while status is None:
+        with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a step that fails is a status
+            solver.step()
+        if solver.status == "failed" or not np.isfinite(solver.y).all():
+            status = "diverged"
+            break
+        steps, time, state = steps + 1, solver.t, solver.y.copy()
+        if wanted and wanted[0] < time:
+            between = solver.dense_output()
+            while wanted and wanted[0] < time:
+                at = wanted.pop(0)
+                states.append((at, steps, between(at)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            distance = np.linalg.norm(X @ beta_of(state) - target)
+        if not distance <= most:
+            status = "diverged"
+        elif distance <= residual * size and not no_limit:
+            status = "stopped"
+        elif (state[: 2 * d] < start[: 2 * d] + np.log(COLLAPSE)).all():
+            status = "collapsed"
+        elif solver.status == "finished":
+            status = "no limit" if no_limit else "t-max"
+        elif steps >= MOST_STEPS:
+            status = "no limit" if no_limit else "max-steps"
+    if not states or states[-1][0] != time:
+        states.append((time, steps, state))
+    return status, steps, _history(instance, rule, start, states, with_sharpness)
+
+
+def _history(instance, rule, start, states, with_sharpness):
+    d = instance.X.shape[1]
+    Y = np.array([state for _, _, state in states])
+    W = np.exp(np.stack([Y[:, :d], Y[:, d : 2 * d]], axis=1))
+    beta, integral = W[:, 0] ** 2 - W[:, 1] ** 2, Y[:, 2 * d : 3 * d]
+    history = {
+        "step": np.array([step for _, step, _ in states]),
+        "time": np.array([time for time, _, _ in states]),
+        "beta": beta,
+        **describe(instance, beta),
+        "loss_integral": Y[:, 3 * d],
+        "log_alpha_eff": start[:d] - rule.radius * integral,
+        "log_product": 0.5 * (Y[:, :d] + Y[:, d : 2 * d]),
+        "bias_integral": integral,
+    }
+    if with_sharpness:
+        history["sharpness"] = np.array([sharpness(instance, state) for state in W])
+    return history
