@@ -11,6 +11,10 @@ The face of the project: the command line, and the same as Python calls.
     results = sharpbounds.simulate(spec, seeds=16)
     print(sum(result.clean_error for result in results) / 16)
 
+    spec = sharpbounds.diagonal(n=20, d=30, alpha=0.05, rule="1-sam-flow", rho=0.1)
+    results = sharpbounds.simulate(spec, seeds=16)
+    print(sum(result.test_loss for result in results) / 16)
+
 Start-up imports neither numba nor scipy: a command loads what it needs when it runs.
 """
 
@@ -25,7 +29,8 @@ _PUBLIC = {
     "check": "theory.check",
     "verify": "theory.commands:verify_claims",
     "conv": "theory.conv_command:conv_spec",
-    "simulate": "theory.conv_command:simulate_seeds",
+    "diagonal": "theory.diagonal_command:diagonal_spec",
+    "simulate": "theory.simulate_output:simulate_seeds",
 }
 __all__ = ["main", *_PUBLIC]
 
@@ -72,7 +77,11 @@ def _group(name, commands, text):
     return group
 
 
-simulate_group = _group("simulate", {"conv": "theory.conv_command:conv"}, "Simulate a model exactly.")
+simulate_group = _group(
+    "simulate",
+    {"conv": "theory.conv_command:conv", "diagonal": "theory.diagonal_command:diagonal"},
+    "Simulate a model exactly.",
+)
 main = _group(
     "sharpbounds",
     {

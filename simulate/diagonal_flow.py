@@ -83,7 +83,9 @@ def integrate_flow(
     states, wanted = [], sorted({float(time) for time in record})
     status, steps, time, state = None, 0, 0.0, start
     most = DIVERGENCE * size  # of the residual: its square is what the loss is
-    if np.linalg.norm(X @ beta_of(start) - target) <= residual * size and not no_limit:
+    if not np.isfinite(size):
+        status = "diverged"
+    elif np.linalg.norm(X @ beta_of(start) - target) <= residual * size and not no_limit:
         status = "stopped"
     elif max_time == 0.0:
         status = "t-max"

@@ -69,7 +69,8 @@ def outside(*arguments, **environment):
 # help, start-up
 
 
-COMMANDS = [(), ("list",), ("show",), ("verify",), ("simulate",), ("simulate", "conv"), ("cite",)]
+MODELS = [("simulate", "conv"), ("simulate", "diagonal")]
+COMMANDS = [(), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("cite",)]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -99,7 +100,13 @@ def test_unknown_words(arguments):
     assert call(*arguments).exit_code == 2
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["--help"], ["verify", "--help"], ["cite"]])
+LIGHT = [
+    ["list"], ["list", "--json"], ["cite"], ["--help"], ["verify", "--help"], ["simulate", "--help"],
+    ["simulate", "conv", "--help"], ["simulate", "diagonal", "--help"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_light_commands_load_neither_compiler_nor_statistics(arguments):
     code = (
         "import sys, sharpbounds\n"
@@ -729,7 +736,7 @@ def test_public_names():
     assert sharpbounds.papers() is papers()
     assert sharpbounds.check is importlib.import_module("theory.check").check
     assert all(callable(getattr(sharpbounds, name)) for name in sharpbounds.__all__)
-    assert set(sharpbounds.__all__) == {"main", "claims", "papers", "check", "verify", "conv", "simulate"}
+    assert set(sharpbounds.__all__) == {"main", "claims", "papers", "check", "verify", "conv", "diagonal", "simulate"}
     for name in ("nope", "Verify", "__wrapped__"):
         with pytest.raises(AttributeError, match=name):
             getattr(sharpbounds, name)

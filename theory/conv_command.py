@@ -1,13 +1,12 @@
 """`simulate conv`: runs of the convolutional network, the paper's scalings resolved to plain numbers."""
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import click
-from click.core import ParameterSource
 
 from simulate.parameters import choice, integer, real, reject
 from theory.parameter_types import BATCH_SIZE, COUNT
+from theory.simulate_output import Shown, every, given, run_and_print, run_options
 
 RULES = ("sgd", "sam", "sam-then-sgd")
 
@@ -69,16 +68,15 @@ def conv_spec(
     return replace(spec, radius=real("tau", tau), sam_steps=integer("sam_steps", sam_steps, 0))
 
 
-def simulate_seeds(spec, seeds=1, workers=1, store=None):
-    """Return the results of `spec` at the seeds spec.seed, spec.seed + 1, … (see `simulate.conv_run.ConvResult`)."""
-    from simulate.runner import Runner
-
-    count = integer("seeds", seeds, 1, 1_000_000)
-    with Runner(workers, store) as runner:
-        return runner.run([replace(spec, seed=spec.seed + k) for k in range(count)])
-
-
-MOST_STATES = 100_000
+SHOWN = Shown(
+    (
+        "status", "steps", "train_loss", "clean_error", "clean_error_se", "test_error", "gamma", "rho_bar_mean",
+        "rho_under_mean",
+    ),
+    columns={"gamma": ("gamma_mean", lambda gamma: gamma.mean())},
+    mean="clean_error",
+    figures=".4f",
+)  # fmt: skip
 _FROM_FILE = ("n", "d", "patches", "mu", "labels", "noise_patches")
 
 
@@ -112,19 +110,11 @@ _FROM_FILE = ("n", "d", "patches", "mu", "labels", "noise_patches")
 @click.option("--eta", type=float, default=0.01, show_default=True, help="Step size.")
 @click.option("--max-steps", type=COUNT, default=60_000, show_default=True, help="Stop after so many steps.")
 @click.option("--stop-loss", type=float, default=0.01, show_default=True, help="Stop at this training loss.")
-@click.option("--seeds", type=COUNT, default=1, show_default=True, help="Number of runs.")
-@click.option("--seed", type=COUNT, default=0, show_default=True, help="Seed of the first run; the others follow.")
 @click.option(
     "--space", type=click.Choice(["gram", "dense"]), default="gram", show_default=True,
     help="Inner products (fast, any d) or the d-vectors themselves.",
 )  # fmt: skip
-@click.option(
-    "--record", type=COUNT, default=0, show_default=True, metavar="K",
-    help="Keep the state every K steps (0: at the end only).",
-)  # fmt: skip
-@click.option("--save", metavar="FILE.npz", help="Write the recorded states of every run.")
-@click.option("--workers", type=COUNT, default=1, show_default=True, help="Worker processes.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@run_options
 @click.pass_context
 def conv(context, seeds, record, save, workers, as_json, **letters):
     """Train the two-layer convolutional ReLU network on signal plus noise, exactly.
@@ -133,65 +123,11 @@ def conv(context, seeds, record, save, workers, as_json, **letters):
     fresh samples, without their label flips, by quasi-Monte Carlo.
     """
     from simulate.signal_noise import read_vectors
-    from theory.commands import check_output, plain_json, write_whole
 
-    check_output(save)
     if letters["data"] is not None:
         decided = _FROM_FILE + (("width", "sigma_0") if read_vectors(letters["data"]).weights is not None else ())
-        for name in decided:
-            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                reject("--" + name.replace("_", "-"), letters[name], "left out with --data, whose file decides it")
-    states = letters["max_steps"] // record if integer("record", record, 0) else 0
-    if states > MOST_STATES:
-        reject("record", record, f"0 or at least {letters['max_steps'] // MOST_STATES} for that many steps")
-    every = range(0, letters["max_steps"] + 1, record) if record else ()
-    spec = conv_spec(**letters, record=every)
-    results = simulate_seeds(spec, seeds, workers)
-    runs = [_summary(spec.seed + k, result) for k, result in enumerate(results)]
-    if save:
-        write_whole(save, _archive(spec, runs, results))
-    if as_json:
-        plain = asdict(spec) | {"record": record, "model": "conv"}
-        click.echo(json.dumps(plain_json({"spec": plain, "runs": runs}), indent=2))
-    else:
-        _table(runs)
-
-
-def _summary(seed, result):
-    return {
-        "seed": seed, "status": result.status, "steps": result.steps, "train_loss": result.train_loss,
-        "clean_error": result.clean_error, "clean_error_se": result.clean_error_se, "test_error": result.test_error,
-        "gamma": result.gamma.tolist(), "rho_bar_mean": result.rho_bar_mean, "rho_under_mean": result.rho_under_mean,
-    }  # fmt: skip
-
-
-def _archive(spec, runs, results):
-    """The .npz bytes: scalars (seeds,), each run's records under run<seed>/<name>, the specification as JSON."""
-    import io
-
-    import numpy as np
-
-    arrays = {key: np.array([run[key] for run in runs]) for key in runs[0] if key != "gamma"}
-    for run, result in zip(runs, results, strict=True):
-        for name, values in {**result.history, "labels": result.labels, "signal_labels": result.signal_labels}.items():
-            arrays[f"run{run['seed']}/{name}"] = values
-    arrays["spec"] = np.array(json.dumps(asdict(spec) | {"model": "conv"}))
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def _table(runs):
-    import numpy as np
-
-    with np.errstate(over="ignore", invalid="ignore"):  # of diverged runs
-        rows = [{**run, "gamma": float(np.mean(run["gamma"]))} for run in runs]
-    columns = {name: f"{name}_mean" if name == "gamma" else name for name in rows[0]}
-    click.echo("  ".join(f"{title:>14}" for title in columns.values()))
-    for row in rows:
-        cells = (f"{value:.5g}" if isinstance(value, float) else str(value) for value in row.values())
-        click.echo("  ".join(f"{cell:>14}" for cell in cells))
-    if len(rows) > 1:
-        errors = np.array([row["clean_error"] for row in rows])
-        spread = errors.std(ddof=1) / np.sqrt(len(errors))
-        click.echo(f"\nmean clean error {errors.mean():.4f} ± {spread:.4f} (standard error over {len(rows)} seeds)")
+        for name, value in given(context, letters).items():
+            if name in decided:
+                reject("--" + name.replace("_", "-"), value, "left out with --data, whose file decides it")
+    spec = conv_spec(**letters, record=every(record, letters["max_steps"]))
+    run_and_print(spec, SHOWN, record, seeds, save, workers, as_json)

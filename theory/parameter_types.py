@@ -32,4 +32,16 @@ class _Count(click.ParamType):
         self.fail(f"{value!r} is not an integer", param, context)
 
 
-COUNT, BATCH_SIZE = _Count(), _BatchSize()
+class _Numbers(click.ParamType):
+    """Numbers separated by commas."""
+
+    name = "float,…"
+
+    def convert(self, value, param, context):
+        try:
+            return tuple(float(word) for word in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers separated by commas", param, context)
+
+
+COUNT, BATCH_SIZE, NUMBERS = _Count(), _BatchSize(), _Numbers()

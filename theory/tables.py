@@ -30,6 +30,8 @@ def figure(value) -> str:
     """Return a number in at most four significant digits, and a whole one as it is."""
     if isinstance(value, str) or value is None:
         return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {figure(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (tuple, list)):
         return "(" + ", ".join(map(figure, value)) + ")"
     if isinstance(value, int):

@@ -89,7 +89,7 @@ CLAIMS = (
         tolerance_reason="the tenth is in the claim",
         control=Control("at most a hundredth", lambda samples: np.array([0.01])),
         twin=Control("rho = 0.002", changes={"rho": 0.002}),
-        quick={"n": 20, "d": 30, "alpha": 0.1, "rho": 0.1, "seeds": 120},
+        quick={"n": 20, "d": 30, "alpha": 0.1, "rho": 0.1, "seeds": 64},
         full={"n": 20, "d": 30, "alpha": 0.1, "rho": 0.1, "seeds": 500},
         expected=Outcome.VIOLATED,
         **COMMON,

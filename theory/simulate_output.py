@@ -1,0 +1,145 @@
+"""What the commands of `simulate` share: the options of every model, runs by seed, and what is printed and written."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import click
+from click.core import ParameterSource
+
+from simulate.parameters import integer, reject
+from theory.parameter_types import COUNT
+
+MOST_STATES = 100_000
+
+
+def run_options(command):
+    """Give a command the options --seeds, --seed, --record, --save, --workers and --json."""
+    for option in reversed(_RUN_OPTIONS):
+        command = option(command)
+    return command
+
+
+_RUN_OPTIONS = [
+    click.option("--seeds", type=COUNT, default=1, show_default=True, help="Number of runs."),
+    click.option(
+        "--seed", type=COUNT, default=0, show_default=True, help="Seed of the first run; the others follow."
+    ),
+    click.option(
+        "--record", type=COUNT, default=0, show_default=True, metavar="K",
+        help="Keep the state every K steps (0: at the end only).",
+    ),
+    click.option("--save", metavar="FILE.npz", help="Write the recorded states of every run."),
+    click.option("--workers", type=COUNT, default=1, show_default=True, help="Worker processes."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
+]  # fmt: skip
+
+
+def given(context, letters) -> dict:
+    """Return those of the options that the user gave, whether or not they differ from the default."""
+    return {k: v for k, v in letters.items() if context.get_parameter_source(k) is ParameterSource.COMMANDLINE}
+
+
+def every(record, steps) -> range:
+    """Return the steps 0, record, 2 record, … up to `steps` (none for record 0); ParameterError if too many."""
+    if not integer("record", record, 0):
+        return range(0)
+    if steps // record > MOST_STATES:
+        reject("record", record, f"0 or at least {-(-steps // MOST_STATES)} for that many steps")
+    return range(0, steps + 1, record)
+
+
+def simulate_seeds(spec, seeds=1, workers=1, store=None):
+    """Return the results of `spec` at the seeds spec.seed, spec.seed + 1, … (see `simulate.run.Result`)."""
+    from simulate.runner import Runner
+
+    count = integer("seeds", seeds, 1, 1_000_000)
+    with Runner(workers, store) as runner:
+        return runner.run([replace(spec, seed=spec.seed + k) for k in range(count)])
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of a model's results.
+
+    `fields` are the attributes that --json prints. The table prints the numbers among them; of an array it prints what
+    `columns` makes of it, {field: (title, function)}, or nothing. Over several seeds the mean of the field `mean` is
+    printed in the format `figures`: over the finite values of runs that did not diverge, with their number.
+    """
+
+    fields: tuple[str, ...]
+    columns: dict[str, tuple[str, Callable]]
+    mean: str
+    figures: str
+
+
+def run_and_print(spec, shown, record, seeds, save, workers, as_json):
+    """Carry out the runs of a command, write them to `save` and print them; `record` is what the user gave."""
+    from theory.commands import check_output, plain_json, write_whole
+
+    check_output(save)
+    results = simulate_seeds(spec, seeds, workers)
+    runs = [
+        {"seed": spec.seed + k, **{name: getattr(result, name) for name in shown.fields}}
+        for k, result in enumerate(results)
+    ]
+    if save:
+        write_whole(save, _archive(spec, runs, results))
+    if as_json:
+        plain = spec.to_dict() | {"record": record}
+        click.echo(json.dumps(plain_json({"spec": plain, "runs": runs}), indent=2))
+    else:
+        _table(runs, shown)
+
+
+def _archive(spec, runs, results):
+    """The .npz bytes: scalars (seeds,), each run's arrays under run<seed>/<name>, the specification as JSON."""
+    import io
+
+    import numpy as np
+
+    scalars = [key for key, value in runs[0].items() if not isinstance(value, np.ndarray)]
+    arrays = {key: np.array([run[key] for run in runs]) for key in scalars}
+    for run, result in zip(runs, results, strict=True):
+        for name, values in result.parts()[1].items():  # the history comes last: all states, not the last one alone
+            arrays[f"run{run['seed']}/{name.removeprefix('history/')}"] = values
+    arrays["spec"] = np.array(json.dumps(spec.to_dict()))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _table(runs, shown):
+    import numpy as np
+
+    rows = []
+    with np.errstate(over="ignore", invalid="ignore"):  # of diverged runs
+        for run in runs:
+            row = {}
+            for name, value in run.items():
+                if name in shown.columns:
+                    title, function = shown.columns[name]
+                    row[title] = float(function(value))
+                elif not isinstance(value, np.ndarray):
+                    row[name] = value
+            rows.append(row)
+    widths = [max(14, len(title)) for title in rows[0]]
+    for cells in (rows[0], *(row.values() for row in rows)):
+        texts = (f"{cell:.5g}" if isinstance(cell, float) else str(cell) for cell in cells)
+        click.echo("  ".join(f"{text:>{width}}" for text, width in zip(texts, widths, strict=True)))
+    if len(rows) > 1:
+        click.echo("\n" + _mean_line(rows, shown))
+
+
+def _mean_line(rows, shown):
+    """The mean with its standard error, over the finite values of runs that did not diverge, and how many they are."""
+    import numpy as np
+
+    values = np.array([row[shown.mean] for row in rows if row["status"] != "diverged"])
+    values, title, counted = values[np.isfinite(values)], shown.mean.replace("_", " "), f"{len(rows)} seeds"
+    if not len(values):
+        return f"mean {title}: of none of {counted}, all diverged or not finite"
+    if len(values) < len(rows):
+        counted = f"the {len(values)} of {counted} that are finite and did not diverge"
+    spread = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return f"mean {title} {values.mean():{shown.figures}} ± {spread:{shown.figures}} (standard error over {counted})"
