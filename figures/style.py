@@ -1,6 +1,8 @@
 """One style for every figure: colours that differ for every eye and in grey, no frame that says nothing."""
 
 SGD, SAM, THEORY, FLOOR = "#D55E00", "#0072B2", "#333333", "#999999"
+GD, N_SAM, ONE_SAM = SGD, "#009E73", SAM  # one block of all n samples, and n blocks of one
+BACKGROUND = "#f0f0f0"
 
 RC = {
     "font.size": 10,
@@ -9,6 +11,7 @@ RC = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e6e6e6",
     "grid.linewidth": 0.6,
     "legend.frameon": False,
@@ -16,3 +19,5 @@ RC = {
     "savefig.dpi": 160,
     "svg.hashsalt": "sharpbounds",
 }
+
+TWO_PANELS = RC | {"font.size": 9, "axes.titlesize": 10}

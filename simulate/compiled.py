@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numba
@@ -33,8 +33,14 @@ def fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-def kernel(function):
-    """Compile `function` without fastmath and without the global interpreter lock, cached by `fingerprint`."""
+def kernel(function=None, *, inline=False):
+    """Compile `function` without fastmath and without the global interpreter lock, cached by `fingerprint`.
+
+    Division by zero gives what IEEE 754 says, without a test at every division. With `inline` the body is put in place
+    of every call, for functions so small that passing their arrays costs as much as they do.
+    """
+    if function is None:
+        return partial(kernel, inline=inline)
     folder = cache_folder() / f"kernels-{fingerprint()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,6 +49,7 @@ def kernel(function):
         writable = False
     previous, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
     try:
-        return numba.njit(nogil=True, cache=writable)(function)
+        options = {"inline": "always"} if inline else {"cache": writable}
+        return numba.njit(nogil=True, error_model="numpy", **options)(function)
     finally:
         numba.config.CACHE_DIR = previous

@@ -339,6 +339,10 @@ class Network:
             "deactivated": np.float64(self.deactivated(batch, rule)),
         }
 
+    def describe(self, states: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the records as they are: `observe` made them."""
+        return states
+
     def _batch_descent(self, batch):
         """D on `batch` at the present weights."""
         H, f = self.projections(), self.logits()

@@ -22,7 +22,7 @@ import math
 import numpy as np
 
 from simulate.compiled import kernel
-from simulate.lanes import LANES, inner, moments
+from simulate.lanes import LANES, borrowed, inner, moments
 from simulate.parameters import reject
 from simulate.regression import RegressionInstance
 from simulate.update import COLLAPSED, DIVERGED, RUNNING, STOPPED, Rule, perturbation_scale
@@ -34,7 +34,7 @@ COLLAPSE = 1e-8
 """A run whose weights all fell below so many times their first has collapsed to w = 0."""
 
 
-@kernel
+@kernel(inline=True)
 def residual_gradient(X, y, rows, v, r, g):
     """Write r_k = ⟨x, v⟩ − y (rows,) and g = Σ_k r_k x (d,) over the rows X[rows], each read once."""
     g[:] = 0.0
@@ -54,7 +54,7 @@ def residual_gradient(X, y, rows, v, r, g):
             g[j] += a * x[j]
 
 
-@kernel
+@kernel(inline=True)
 def perturbed_row(x, target, beta, s, radius, normalisation):
     """Return (r, r̃, c r r̃) of one row that is perturbed alone, with rho = radius · c."""
     product, square, cube = moments(x, beta, s)
@@ -65,7 +65,7 @@ def perturbed_row(x, target, beta, s, radius, normalisation):
     return r, perturbed, c * r * perturbed
 
 
-@kernel
+@kernel(inline=True)
 def single_rows(X, y, rows, beta, s, radius, normalisation, r, G, Q):
     """Write r (rows,), Σ r̃ x into G and Σ c r r̃ x² into Q (d,), every row perturbed alone, in one pass over X."""
     G[:] = 0.0
@@ -88,9 +88,9 @@ def single_rows(X, y, rows, beta, s, radius, normalisation, r, G, Q):
             Q[j] += qa * (x[j] * x[j])
 
 
-@kernel
+@kernel(inline=True)
 def descent(X, y, rows, block, beta, s, radius, normalisation, curved, r, G, Q, g, h, v, t):
-    """Write the module's G and Q/radius of the batch `rows` and return its loss Σ r²/(4B) at the weights themselves.
+    """Write B times the module's G and Q/radius of the batch `rows`; return its loss Σ r²/(4B) at the weights.
 
     `curved` asks for Q also at radius 0, where it is Σ_b (m_b/B) g_b²; without it Q is left alone there. r (B,) holds
     the residuals; g, h, v (d,) and t (B,) are scratch.
@@ -114,26 +114,22 @@ def descent(X, y, rows, block, beta, s, radius, normalisation, curved, r, G, Q, 
             else:
                 norm = 1.0
             c = perturbation_scale(1.0, normalisation, norm)
-            rho = radius * c / part.size  # g is m_b times the module's g_b
+            share = c / part.size  # g is m_b times the module's g_b
+            rho = radius * share
             for j in range(g.size):
                 e = rho * g[j]
                 v[j] = beta[j] * (1.0 + e * e) + 2.0 * e * s[j]
             residual_gradient(X, y, part, v, t, h)
             for j in range(g.size):
                 G[j] += h[j]
-                Q[j] += c / part.size * g[j] * h[j]
+                Q[j] += share * (g[j] * h[j])
     total = 0.0
     for k in range(B):
         total += r[k] * r[k]
-    for j in range(G.size):
-        G[j] /= B
-    if radius > 0.0 or curved:
-        for j in range(Q.size):
-            Q[j] /= B
     return total / (4.0 * B)
 
 
-@kernel
+@kernel(inline=True)
 def coefficients(W, beta, s):
     """Write beta = w₊² − w₋² and s = w₊² + w₋² (d,) of W (2, d) = (w₊, w₋)."""
     for j in range(beta.size):
@@ -145,25 +141,28 @@ def coefficients(W, beta, s):
 @kernel
 def advance_diagonal(
     W, X, y, order, first_epoch, first, last, batch_size, step_size, block, radius, normalisation,
-    stop_loss, largest_loss, totals, marks, kept, kept_totals,
+    stop_loss, largest_loss, totals, marks, kept, kept_totals, columns, rows_of, everyone,
 ):  # fmt: skip
     """Take steps first … last − 1 on W (2, d) in place; return the step reached, its code and the marks kept.
 
     X (n, d), d a multiple of 8, columns past the data's being 0. `order` (epochs, n) holds the samples from epoch
     `first_epoch` on, in turn. The loss of the batch is tested before each step (full batch: the training loss; the
     training loss before each epoch if `stop_loss` > 0 otherwise). totals[0] grows by gamma times the batch's loss.
-    W and totals are copied into kept (marks, 2, d) and kept_totals (marks,) before each step of `marks`.
+    W and totals are copied into kept (marks, 2, d) and kept_totals (marks,) before each step of `marks`. columns (7, d)
+    and rows_of (2, n) are scratch, everyone = (0, …, n − 1).
     """
+    W, X, y, order, marks = borrowed(W), borrowed(X), borrowed(y), borrowed(order), borrowed(marks)
+    kept, columns, rows_of, everyone = borrowed(kept), borrowed(columns), borrowed(rows_of), borrowed(everyone)
     n, d = X.shape
     per_epoch = -(-n // batch_size)
-    everyone = np.arange(n)
-    beta, s, G, Q = np.empty(d), np.empty(d), np.empty(d), np.zeros(d)
-    g, h, v, r, t = np.empty(d), np.empty(d), np.empty(d), np.empty(n), np.empty(n)
+    beta, s, G, Q, g, h, v = columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], columns[6]
+    r, t = rows_of[0], rows_of[1]
     coefficients(W, beta, s)
     count = 0
     for step in range(first, last):
         if count < marks.size and marks[count] == step:
-            kept[count] = W
+            for j in range(d):
+                kept[count, 0, j], kept[count, 1, j] = W[0, j], W[1, j]
             kept_totals[count] = totals[0]
             count += 1
         epoch, place = step // per_epoch, step % per_epoch
@@ -178,14 +177,16 @@ def advance_diagonal(
         if batch_size == n and loss <= stop_loss:
             return step, STOPPED, count
         totals[0] += step_size * loss
+        scale = step_size / rows.size
         if radius > 0.0:
+            bend = scale * radius
             for j in range(d):
-                a, b = step_size * G[j], step_size * radius * Q[j]
+                a, b = scale * G[j], bend * Q[j]
                 W[0, j] *= 1.0 - a - b
                 W[1, j] *= 1.0 + a - b
         else:
             for j in range(d):
-                a = step_size * G[j]
+                a = scale * G[j]
                 W[0, j] *= 1.0 - a
                 W[1, j] *= 1.0 + a
         coefficients(W, beta, s)
@@ -211,14 +212,24 @@ def initial_scale(alpha, dimension: int) -> np.ndarray:
     return np.broadcast_to(scale, dimension).copy()
 
 
+_STATES = 8  # described by one matrix product, always of this shape: its last bits may depend on its shape
+
+
 def describe(instance: RegressionInstance, beta: np.ndarray) -> dict[str, np.ndarray]:
     """Return train_loss, test_loss (NaN without test samples) and l1_norm of coefficients beta (states, d)."""
-    X, y, X_test, y_test = instance.X, instance.y, instance.X_test, instance.y_test
-    train = ((beta @ X.T - y) ** 2).sum(axis=1) / (4.0 * len(y))
-    if len(y_test):
-        test = ((beta @ X_test.T - y_test) ** 2).sum(axis=1) / (4.0 * len(y_test))
-    else:
-        test = np.full(len(beta), np.nan)
+
+    def losses(X, y):
+        if not len(y):
+            return np.full(len(beta), np.nan)
+        total = np.empty(len(beta))
+        for start in range(0, len(beta), _STATES):
+            part = beta[start : start + _STATES]
+            r = np.vstack([part, np.zeros((_STATES - len(part), len(X.T)))]) @ X.T
+            r -= y
+            total[start : start + _STATES] = np.einsum("kn,kn->k", r, r)[: len(part)]
+        return total / (4.0 * len(y))
+
+    train, test = losses(instance.X, instance.y), losses(instance.X_test, instance.y_test)
     return {"train_loss": train, "test_loss": test, "l1_norm": np.abs(beta).sum(axis=1)}
 
 
@@ -232,6 +243,8 @@ class DiagonalNetwork:
         self._X, self._y = padded(instance.X), instance.y.astype(float)
         self._W = padded(np.stack([self.alpha, self.alpha]))
         self._totals = np.zeros(1)
+        samples, width = self._X.shape
+        self._scratch = padded(np.zeros((7, width))), padded(np.zeros((2, samples))), np.arange(samples)
         self._largest_loss = DIVERGENCE * self.loss()
 
     @property
@@ -263,23 +276,23 @@ class DiagonalNetwork:
         step, code, count = advance_diagonal(
             self._W, self._X, self._y, order, first_epoch, first, last, batch_size, step_size,
             rule.block or batch_size, rule.radius, rule.normalisation, stop_loss, self._largest_loss,
-            self._totals, marks, kept, totals,
+            self._totals, marks, kept, totals, *self._scratch,
         )  # fmt: skip
         if code == RUNNING and self.collapsed():
             code = COLLAPSED
-        records = self.describe(kept[:count, :, : self.dimension], totals[:count]) if count else {}
-        return step, code, records
+        return step, code, {"W": kept[:count], "total": totals[:count]} if count else {}
 
     def observe(self, batch, rule) -> dict[str, np.ndarray]:
-        """Return what is recorded of the present state."""
-        return {name: values[0] for name, values in self.describe(self.weights[None], self._totals.copy()).items()}
+        """Return the present state, W and Σ gamma L; `describe` makes records of it."""
+        return {"W": self._W.copy(), "total": self._totals[0]}
 
-    def describe(self, W: np.ndarray, loss_integral: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the records of states W (states, 2, d), stacked.
+    def describe(self, states: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the records of stacked states.
 
         beta (states, d), train_loss, test_loss, l1_norm, loss_integral = Σ gamma L, log_alpha_eff = ½ log|w₊ w₋|
         (states, d), −inf where a weight fell below the smallest float, and sharpness if it was asked for.
         """
+        W, loss_integral = states["W"][:, :, : self.dimension], states["total"]
         beta = W[:, 0] ** 2 - W[:, 1] ** 2
         with np.errstate(divide="ignore"):
             log_alpha_eff = 0.5 * np.log(np.abs(W)).sum(axis=1)

@@ -33,10 +33,14 @@ def flow_field(state, X, y, rows, block, radius, derivative, beta, s, r, G, Q, g
         s[j] = p + q
     loss = descent(X, y, rows, block, beta, s, radius, 0.0, True, r, G, Q, g, h, v, t)
     for j in range(d):
-        derivative[j] = -radius * Q[j] - G[j]
-        derivative[d + j] = -radius * Q[j] + G[j]
-        derivative[2 * d + j] = Q[j]
+        drift, square = G[j] / rows.size, Q[j] / rows.size
+        derivative[j] = -radius * square - drift
+        derivative[d + j] = -radius * square + drift
+        derivative[2 * d + j] = square
     derivative[3 * d] = loss
+    for j in range(derivative.size):  # a trial step beyond the floats must be rejected: what is large is, NaN is not
+        if not abs(derivative[j]) <= 1e100:
+            derivative[j] = -1e100 if derivative[j] < 0.0 else 1e100
 
 
 def realisable_part(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -72,8 +76,7 @@ def integrate_flow(
     def field(_, state):
         derivative = np.empty_like(state)
         flow_field(state, XP, y, rows, block, rule.radius, derivative, *scratch)
-        # a trial step beyond the range of floats must be rejected: the solver rejects what is large, but not NaN
-        return np.nan_to_num(derivative, copy=False, nan=1e100, posinf=1e100, neginf=-1e100)
+        return derivative
 
     def beta_of(state):
         return np.exp(2.0 * state[:d]) - np.exp(2.0 * state[d : 2 * d])
@@ -94,31 +97,30 @@ def integrate_flow(
     while wanted and wanted[0] <= 0.0:
         wanted.pop(0)
         states.append((0.0, 0, start))
-    while status is None:
-        with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a step that fails is a status
+    with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a step that fails is a status
+        while status is None:
             solver.step()
-        if solver.status == "failed" or not np.isfinite(solver.y).all():
-            status = "diverged"
-            break
-        steps, time, state = steps + 1, solver.t, solver.y.copy()
-        if wanted and wanted[0] < time:
-            between = solver.dense_output()
-            while wanted and wanted[0] < time:
-                at = wanted.pop(0)
-                states.append((at, steps, between(at)))
-        with np.errstate(over="ignore", invalid="ignore"):
+            if solver.status == "failed" or not np.isfinite(solver.y).all():
+                status = "diverged"
+                break
+            steps, time, state = steps + 1, solver.t, solver.y.copy()
+            if wanted and wanted[0] < time:
+                between = solver.dense_output()
+                while wanted and wanted[0] < time:
+                    at = wanted.pop(0)
+                    states.append((at, steps, between(at)))
             distance = np.linalg.norm(X @ beta_of(state) - target)
-        if not distance <= most:
-            status = "diverged"
-        elif distance <= residual * size and not no_limit:
-            status = "stopped"
-        elif (state[: 2 * d] < start[: 2 * d] + np.log(COLLAPSE)).all():
-            status = "collapsed"
-        elif solver.status == "finished":
-            status = "no limit" if no_limit else "t-max"
-        elif steps >= MOST_STEPS:
-            status = "no limit" if no_limit else "max-steps"
+            if not distance <= most:
+                status = "diverged"
+            elif distance <= residual * size and not no_limit:
+                status = "stopped"
+            elif (state[: 2 * d] < start[: 2 * d] + np.log(COLLAPSE)).all():
+                status = "collapsed"
+            elif solver.status == "finished":
+                status = "no limit" if no_limit else "t-max"
+            elif steps >= MOST_STEPS:
+                status = "no limit" if no_limit else "max-steps"
     if not states or states[-1][0] != time:
         states.append((time, steps, state))
     return status, steps, _history(instance, rule, start, states, with_sharpness)

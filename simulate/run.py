@@ -29,7 +29,7 @@ class DataFile:
         """Fingerprint the file; raises ParameterError if it cannot be read."""
         try:
             digest = hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
-        except (OSError, TypeError) as error:
+        except (OSError, TypeError, ValueError) as error:
             raise ParameterError(f"data = {self.path!r}: must be a readable .npz file ({error})") from error
         object.__setattr__(self, "sha256", digest)
 

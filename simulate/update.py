@@ -91,6 +91,9 @@ class Model(Protocol):
     def observe(self, batch: np.ndarray, rule: Rule) -> dict[str, np.ndarray]:
         """Return what is recorded at a step whose batch and rule are given."""
 
+    def describe(self, states: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Turn everything that was recorded, stacked, into the records to keep, all at once."""
+
     def finite(self) -> bool:
         """Return whether every weight is finite."""
 
@@ -170,5 +173,6 @@ def train(
             batch = batch_at(batches.order(epoch, 1), epoch, step, batches.batch_size)
             kept.append(np.array([step]))
             parts.append(stack_records([model.observe(batch, rule)]))
-    history = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        history = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        history = model.describe(history)
     return STATUS[code], int(step), {"step": np.concatenate(kept), **history}

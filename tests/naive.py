@@ -210,3 +210,54 @@ class Watched:
             "A": self.network.coefficients.copy(),
             "batch": np.pad(batch, (0, len(self.network.instance.labels) - len(batch)), constant_values=-1),
         }
+
+
+# diagonal linear networks: W (2, d) = (w₊, w₋), beta = w₊² − w₋², L(w) = (1/4n) Σ_i (⟨x_i, beta⟩ − y_i)²
+
+
+def diagonal_loss(W, X, y):
+    """Return L."""
+    total = 0.0
+    for x, target in zip(X, y, strict=True):
+        total += (float(x @ (W[0] ** 2 - W[1] ** 2)) - target) ** 2
+    return total / (4 * len(y))
+
+
+def diagonal_gradient(W, X, y):
+    """Return ∇L (2, d), the chain rule through dL/dbeta."""
+    slope = X.T @ (X @ (W[0] ** 2 - W[1] ** 2) - y) / (2 * len(y))
+    return np.array([slope * 2.0 * W[0], slope * -2.0 * W[1]])
+
+
+def diagonal_step(W, X, y, rows, step_size, radius=0.0, normalisation=0.0, block=None, weighted=True):
+    """Return W after one step on the batch `rows`, each block of it perturbed along its own gradient.
+
+    Blocks count by their sizes; without `weighted` they count alike, which is wrong where they differ.
+    """
+    total, blocks = np.zeros_like(W), epoch_batches(rows, block or len(rows))
+    for b in blocks:
+        g = diagonal_gradient(W, X[b], y[b])
+        norm = math.sqrt(float((g * g).sum()))
+        scale = radius * (1.0 - normalisation + normalisation / norm) if norm > 0.0 else 0.0
+        share = len(b) / len(rows) if weighted else 1.0 / len(blocks)
+        total += share * diagonal_gradient(W + scale * g, X[b], y[b])
+    return W - step_size * total
+
+
+def diagonal_train(alpha, X, y, batches, step_size, rules, weighted=True):
+    """Return W after a step on each of `batches`, each by its own of `rules`: (radius, normalisation, block)."""
+    W = np.full((2, X.shape[1]), alpha)
+    for rows, rule in zip(batches, rules, strict=True):
+        W = diagonal_step(W, X, y, rows, step_size, *rule, weighted)
+    return W
+
+
+def product_form_1sam(alpha, X, y, step_size, radius, steps):
+    """Return (u, v) of 1-SAM in the usual variables u = w₊ + w₋, v = w₊ − w₋, beta = u ∘ v."""
+    u, v = np.full(X.shape[1], 2.0 * alpha), np.zeros(X.shape[1])
+    for _ in range(steps):
+        G = (X @ (u * v) - y)[:, None] * X  # a row a sample
+        us, vs = u + radius * G * v, v + radius * G * u
+        G = ((X * us * vs).sum(axis=1) - y)[:, None] * X
+        u, v = u - step_size * (G * vs).mean(axis=0), v - step_size * (G * us).mean(axis=0)
+    return u, v

@@ -1,0 +1,161 @@
+"""The user's own files: what is read comes back as it was written, anything else is one error."""
+
+import io
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+from simulate.data_file import read_arrays
+from simulate.parameters import ParameterError
+
+X, Y = np.round(4.0 * np.random.default_rng(0).standard_normal((4, 3))) / 4.0, np.array([1, -2, 3, 4])
+
+
+def read(path):
+    """Read a file that must hold X and y and may hold z."""
+    return read_arrays(path, ("X", "y"), ("z",))
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Return the path of a good file."""
+    np.savez(tmp_path / "data.npz", X=X, y=Y)
+    return tmp_path / "data.npz"
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_come_back(tmp_path, save):
+    """With their type and shape; optional keys only where they are there."""
+    save(tmp_path / "data.npz", X=X.astype(np.float32), y=Y)
+    found = read(tmp_path / "data.npz")
+    assert sorted(found) == ["X", "y"]
+    assert (found["X"].dtype, found["y"].dtype) == (np.float32, np.int64)
+    assert np.array_equal(found["X"], X)
+    assert np.array_equal(found["y"], Y)
+    save(tmp_path / "more.npz", X=X, y=Y, z=np.array(2, dtype=np.uint8))
+    assert read(str(tmp_path / "more.npz"))["z"] == 2
+
+
+def test_columns_may_be_first(path):
+    np.savez(path, X=np.asfortranarray(X), y=Y)
+    assert np.array_equal(read(path)["X"], X)
+
+
+KEYS = {
+    "no X": ("X", {"y": Y}),
+    "no y": ("y", {"X": X}),
+    "neither": ("X, y", {"z": Y}),
+    "another key": ("w", {"X": X, "y": Y, "w": Y}),
+    "a key of another case": ("x", {"X": X, "y": Y, "x": X}),
+    "NaN": ("X", {"X": X + np.array([0.0, np.nan, 0.0]), "y": Y}),
+    "infinite": ("y", {"X": X, "y": np.array([1.0, np.inf, 0.0, 0.0])}),
+    "NaN in an optional key": ("z", {"X": X, "y": Y, "z": np.array(np.nan)}),
+    "complex": ("X", {"X": X + 0j, "y": Y}),
+    "boolean": ("y", {"X": X, "y": Y > 0}),
+    "text": ("y", {"X": X, "y": np.array(["1", "2", "3", "4"])}),
+    "dates": ("y", {"X": X, "y": np.zeros(4, "M8[s]")}),
+    "records": ("y", {"X": X, "y": np.zeros(4, [("a", float)])}),
+    "objects": ("X", {"X": X.astype(object), "y": Y}),
+}
+
+
+@pytest.mark.parametrize(("key", "arrays"), KEYS.values(), ids=KEYS)
+def test_key_at_fault_is_named(path, key, arrays):
+    np.savez(path, **arrays)
+    with pytest.raises(ParameterError, match=rf"\b{key}\b"):
+        read(path)
+
+
+class Trap:
+    """Marks its class when it is unpickled."""
+
+    sprung = False
+
+    def __reduce__(self):
+        """Unpickle by calling `spring`."""
+        return spring, ()
+
+
+def spring():
+    Trap.sprung = True
+    return Trap()
+
+
+@pytest.mark.parametrize("key", ["X", "y", "w"])
+def test_nothing_is_unpickled(path, key):
+    """An object array is refused and its pickle never runs; the control runs it."""
+    np.savez(path, **{"X": X, "y": Y, key: np.array([Trap()], dtype=object)})
+    Trap.sprung = False
+    with pytest.raises(ParameterError, match=rf"key {key}: .*allow_pickle"):
+        read(path)
+    assert not Trap.sprung
+    with np.load(path, allow_pickle=True) as file:
+        assert file[key].dtype == object
+    assert Trap.sprung
+
+
+def bare_array():
+    """Return the bytes of an .npy file."""
+    file = io.BytesIO()
+    np.save(file, X)
+    return file.getvalue()
+
+
+NOT_A_FILE = {
+    "text": b"X = 3",
+    "nothing": b"",
+    "a bare array": bare_array(),
+    "a pickle": pickle.dumps({"X": [Trap()]}),
+    "zeros": bytes(1000),
+}
+
+
+@pytest.mark.parametrize("data", NOT_A_FILE.values(), ids=NOT_A_FILE)
+def test_file_of_another_kind_is_named(path, data):
+    path.write_bytes(data)
+    Trap.sprung = False
+    with pytest.raises(ParameterError, match=r"data = .*data\.npz.*must be an \.npz file"):
+        read(path)
+    assert not Trap.sprung
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ParameterError, match=r"data = .*nowhere\.npz"):
+        read(tmp_path / "nowhere.npz")
+    with pytest.raises(ParameterError, match="data = "):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damage_is_one_error_or_no_change(path, save):
+    """Files cut short, or with one bit flipped: a ParameterError that names the file, or the arrays as they were."""
+    save(path, X=X, y=Y)
+    whole, rng, noticed = path.read_bytes(), np.random.default_rng(0), 0
+    damaged = [whole[:length] for length in range(0, len(whole), 11)]
+    for place in range(0, len(whole), 3):
+        data = bytearray(whole)
+        data[place] ^= 1 << int(rng.integers(8))
+        damaged.append(bytes(data))
+    for data in damaged:
+        path.write_bytes(data)
+        try:
+            found = read(path)
+        except ParameterError as error:
+            noticed += "data" in str(error)
+        else:
+            assert np.array_equal(found["X"], X)
+            assert np.array_equal(found["y"], Y)
+    assert noticed > len(damaged) // 2  # the control: damage is met
+
+
+@pytest.mark.parametrize("shape", [(10**15,), (10**30,), (-1,)], ids=str)
+def test_shape_beyond_memory_is_one_error(path, shape):
+    """A file of a few bytes may claim any shape."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("X.npy", header.getvalue() + bytes(80))
+    with pytest.raises(ParameterError, match=r"data = .*key X"):
+        read(path)
