@@ -8,9 +8,9 @@
    whether it is in the array of those to record, as the code published with Andriushchenko & Flammarion 2022 does;
    `tuned` computes nothing twice and asks a set. Targets are for `usual`. (Without the loop over samples 1-SAM costs
    NumPy about a fifth of `tuned`.) Both sides take the same steps from the same weights, SGD on the same rows (drawn
-   inside our timing and handed to NumPy), and record training loss, test loss (1000 rows) and ‖beta‖₁ at the same steps.
-   Drawing the data and compiling are left out, everything else of a run is in. The final coefficients and all records
-   must agree before either side is timed.
+   inside our timing and handed to NumPy), and record training loss, test loss (1000 rows) and ‖beta‖₁ at the same
+   steps. Drawing the data and compiling are left out, everything else of a run is in. The final coefficients and all
+   records must agree before either side is timed.
 2. Multiply-adds a second of the kernels at n x d = 100 x 400 and, for orientation, 400 x 4000, as a fraction of the
    rate of NumPy's own product of two 1024 x 1024 matrices. A step counts 2 n d multiply-adds (GD), 4 n d (n-SAM) or
    5 n d (1-SAM: three sums a row, two a column). The kernels must agree with the NumPy loop here too.

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import sharpbounds
-from theory.registry import claims
+from theory.registry import claims, papers
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "theory" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -17,7 +17,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "theory" / "README.md", *sorted((ROOT / 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_named_claims_exist(document):
-    named = set(re.findall(r"chen2023/[a-z0-9-]+(?=[`\s])", document.read_text()))
+    named = set(re.findall(rf"(?:{'|'.join(papers())})/[a-z0-9-]+(?=[`\s])", document.read_text()))
     assert named <= set(claims())
 
 

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import naive
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -615,7 +614,6 @@ def test_any_run_ends_and_says_how(one):
     assert one.is_flow or result.steps <= one.max_steps
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compares compiled code with the twin")
 @given(specifications().filter(lambda s: not s.is_flow and s.rule not in STOCHASTIC and s.normalisation == 0.0))
 def test_any_first_step_is_the_twin_s(one):
     """One step from anywhere, to 1e-9 of its own size; the twin knows neither blocks of one nor padding."""

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from simulate.conv_run import ConvSpec, run
+from simulate.diagonal_run import DiagonalSpec
 from simulate.parameters import ParameterError
+from simulate.regression import SparseRegression
 from simulate.runner import Runner
 from simulate.signal_noise import SignalNoise
 from simulate.store import Store
@@ -25,6 +27,14 @@ SPECS = [
     spec(3, rule="sam-then-sgd", radius=0.3, sam_steps=9), spec(4, init_std=0.0, rule="sam", radius=0.1),
     dataclasses.replace(spec(5), data=dataclasses.replace(SMALL, patches=1, noise_patches="independent")),
     spec(6, step_size=1e308, record=tuple(range(4))),
+]  # fmt: skip
+SPECS += [
+    DiagonalSpec(SparseRegression(6, 45, test_samples=3), radius=0.1, max_steps=40, max_time=5.0, seed=seed, **changes)
+    for seed, changes in enumerate([
+        {"record": (0, 5, 7)}, {"rule": "1-sam", "then": "gd", "switch_step": 9, "sharpness": True}, {"rule": "sgd"},
+        {"rule": "m-sam", "block": 4, "normalisation": 1.0, "record": range(40)}, {"rule": "stochastic-1-sam"},
+        {"rule": "gradient-flow", "record": (0, 1.5)}, {"rule": "1-sam-flow", "sharpness": True}, {"step_size": 1e300},
+    ])
 ]  # fmt: skip
 
 
@@ -45,7 +55,7 @@ def two_workers():
 
 def test_workers_change_no_bit(two_workers):
     alone = Runner().run(SPECS)
-    assert [bits(r) for r in alone] == [bits(run(s)) for s in SPECS]
+    assert [bits(r) for r in alone] == [bits(s.run()) for s in SPECS]
     assert [bits(r) for r in alone] == [bits(r) for r in two_workers]
     assert len({str(bits(r)) for r in alone}) == len(SPECS)  # the control: they are not all one result
 

@@ -11,6 +11,8 @@ import pytest
 from simulate import store as store_module
 from simulate.compiled import fingerprint
 from simulate.conv_run import ConvSpec, run
+from simulate.diagonal_run import DiagonalSpec
+from simulate.regression import RegressionFile, SparseRegression
 from simulate.runner import Runner
 from simulate.signal_noise import SignalNoise
 from simulate.store import Store
@@ -72,6 +74,59 @@ def test_round_trip(results, tmp_path, name):
     for store in (alone, among, Store(tmp_path / "alone"), Store(tmp_path / "among")):
         assert key in store
         assert bits(store.get(key)) == bits(results[key])
+
+
+REGRESSION = SparseRegression(6, 11, test_samples=3)
+DIAGONAL = {
+    "steps": DiagonalSpec(REGRESSION, max_steps=40),
+    "recorded": DiagonalSpec(REGRESSION, rule="1-sam", radius=0.1, max_steps=40, record=(0, 3, 39), sharpness=True),
+    "drawn rows": DiagonalSpec(REGRESSION, rule="sgd", max_steps=40, record=(0, 3)),
+    "flow": DiagonalSpec(REGRESSION, rule="1-sam-flow", radius=0.1, max_time=5.0),
+    "recorded flow": DiagonalSpec(REGRESSION, rule="gradient-flow", max_time=5.0, record=(0, 1, 2.5), sharpness=True),
+    "no test set": DiagonalSpec(SparseRegression(6, 11, test_samples=0), max_steps=3),
+    "diverged": DiagonalSpec(REGRESSION, step_size=1e300, record=(0, 1, 2), sharpness=True),
+    "one sample, one dimension": DiagonalSpec(SparseRegression(1, 1, 1), max_steps=3),
+}
+
+
+@pytest.fixture(scope="module")
+def diagonal_results(tmp_path_factory):
+    """Return a result of every case of the diagonal network, by key, a file's among them."""
+    path = tmp_path_factory.mktemp("data") / "data.npz"
+    np.savez(path, X=np.eye(3, 5), y=np.ones(3))
+    DIAGONAL["file"] = DiagonalSpec(RegressionFile(str(path)), max_steps=3)
+    return {s.key(): s.run() for s in DIAGONAL.values()}
+
+
+def test_diagonal_cases_are_what_they_are_called(diagonal_results):
+    found = {name: diagonal_results[s.key()] for name, s in DIAGONAL.items()}
+    assert np.isnan(found["no test set"].test_loss)
+    assert found["diverged"].status == "diverged"
+    assert np.isnan(found["diverged"].beta).any()
+    assert found["file"].teacher.shape == (0,)
+    assert found["recorded flow"].history["bias_integral"].shape == (4, 11)
+    assert found["recorded"].history["step"].dtype == found["recorded flow"].history["step"].dtype == np.int64
+    assert ["sharpness" in found[name].history for name in ("steps", "recorded", "flow", "recorded flow")] == [
+        False, True, False, True,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*DIAGONAL, "file"])
+def test_round_trip_of_diagonal_results(results, diagonal_results, tmp_path, name):
+    """Alone, and among the results of both networks; the class, every field, its type and its shape."""
+    key = DIAGONAL[name].key()
+    alone, among = Store(tmp_path / "alone"), Store(tmp_path / "among")
+    alone.put({key: diagonal_results[key]})
+    among.put({**results, **diagonal_results})
+    for store in (alone, among, Store(tmp_path / "alone"), Store(tmp_path / "among")):
+        found = store.get(key)
+        assert type(found) is type(diagonal_results[key])
+        assert bits(found) == bits(diagonal_results[key])
+        assert type(found.steps) is int
+        assert type(found.train_loss) is float
+    assert len(among) == len(results) + len(DIAGONAL)
+    key = CASES["recorded"].key()
+    assert bits(among.get(key)) == bits(results[key])
 
 
 def test_results_can_be_written_to(results, tmp_path):

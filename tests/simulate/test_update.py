@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from simulate.conv import DenseNetwork, GramNetwork
 from simulate.signal_noise import SignalNoise, draw_dense
 from simulate.update import (
+    COLLAPSED,
     DIVERGED,
     RUNNING,
     STOPPED,
@@ -28,8 +30,9 @@ DATA = SignalNoise(samples=7, dimension=40, patches=3, signal_norm=2.0, flip_rat
 class Counter:
     """A model whose loss is 1/(1 + steps taken): the loop alone is under test."""
 
-    def __init__(self, diverges_at=10**9):
-        self.steps, self.calls, self.diverges_at = 0, [], diverges_at
+    def __init__(self, diverges_at=10**9, collapses_at=10**9):
+        self.steps, self.calls, self.marks = 0, [], []
+        self.diverges_at, self.collapses_at = diverges_at, collapses_at
 
     def loss(self):
         return 1.0 / (1.0 + self.steps)
@@ -44,6 +47,7 @@ class Counter:
 
     def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss, marks):
         """Observe at the marks, as the networks do."""
+        self.marks.append((first, last, list(marks)))
 
         def take(start, stop):
             return self.take_steps(order, start, stop, batch_size, stop_loss)
@@ -62,6 +66,8 @@ class Counter:
         for step in range(first, last):
             if not self.finite():
                 return step, DIVERGED
+            if self.steps == self.collapses_at:
+                return step, COLLAPSED
             if step % per_epoch == 0 and self.loss() <= stop_loss:
                 return step, STOPPED
             self.steps += 1
@@ -126,6 +132,40 @@ def test_full_batch_draws_nothing():
     assert rng.random() == np.random.default_rng(0).random()
 
 
+def pair_statistic(draws, samples=5):
+    """Return chi-square of the pairs (draw 2k, draw 2k + 1), all samples² of them equally likely."""
+    pairs = draws[: len(draws) // 2 * 2].reshape(-1, 2)
+    expected = len(pairs) / samples**2
+    count = np.bincount(samples * pairs[:, 0] + pairs[:, 1], minlength=samples**2)
+    return ((count - expected) ** 2 / expected).sum()
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_draws_with_replacement_are_uniform_and_independent(batch_size):
+    """Chi-square over the 25 pairs of neighbours in 50 000 draws from 5; false-alarm rate 1e-6 a batch size.
+
+    The controls must be rejected: shuffled epochs, which never repeat a sample, and a sample that comes 10% too often.
+    """
+    critical, rng = stats.chi2.isf(1e-6, 24), np.random.default_rng(1)
+    order = Batches(5, batch_size, np.random.default_rng(0), replacement=True).order(0, 10_000)
+    assert order.shape == (10_000, 5)
+    assert pair_statistic(order.ravel()) < critical
+    assert pair_statistic(Batches(5, 1, rng).order(0, 10_000).ravel()) > critical
+    assert pair_statistic(rng.choice(5, 50_000, p=[0.22, 0.195, 0.195, 0.195, 0.195])) > critical
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+@given(parts=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4)), min_size=1, max_size=6))
+def test_draws_do_not_depend_on_how_many_are_asked_for(replacement, parts):
+    """However epochs are asked for, and asked for again, one stream gives them in turn."""
+    whole = Batches(4, 2, np.random.default_rng(3), replacement).order(0, 40)
+    some, first, drawn = Batches(4, 2, np.random.default_rng(3), replacement), 0, 0
+    for ahead, epochs in parts:
+        first = min(first + ahead, drawn)
+        assert np.array_equal(some.order(first, epochs), whole[first : first + epochs])
+        drawn = max(drawn, first + epochs)
+
+
 # the loop
 
 
@@ -187,6 +227,36 @@ def test_divergence_is_a_status_and_keeps_what_was_recorded():
     status, steps, records = train(Counter(diverges_at=5), [Phase(Rule(), 100)], batches(), 0.1, 0.0, (0, 3, 50))
     assert (status, steps) == ("diverged", 5)
     assert records["step"].tolist() == [0, 3, 5]
+
+
+@pytest.mark.parametrize("record", [(), (0,), (4, 7), range(20)])
+def test_collapse_is_a_status_and_ends_every_phase(record):
+    """Where the model says so, before the loss is tested again; what was recorded is kept, the last state too."""
+    phases, model = [Phase(Rule(0.5), 6), Phase(Rule(), 100)], Counter(collapses_at=7)
+    status, steps, records = train(model, phases, batches(), 0.1, 0.0, record)
+    assert (status, steps, model.steps) == ("collapsed", 7, 7)
+    assert records["step"].tolist() == sorted({step for step in record if step < 7} | {7})
+    early = Counter(collapses_at=2)
+    assert train(early, phases, batches(), 0.1, 0.0, record)[:2] == ("collapsed", 2)
+    assert early.calls[-1][1] <= 6  # the second phase never began
+
+
+def test_collapse_gives_way_to_divergence_and_comes_before_stopping():
+    assert train(Counter(5, 5), [Phase(Rule(), 9)], batches(), 0.1, 0.0)[:2] == ("diverged", 5)
+    assert train(Counter(collapses_at=3), [Phase(Rule(), 9)], batches(), 0.1, 0.25)[:2] == ("collapsed", 3)
+    assert train(Counter(), [Phase(Rule(), 9)], batches(), 0.1, 0.25)[:2] == ("stopped", 3)
+
+
+@given(st.lists(st.integers(0, 1000), max_size=20), st.lists(st.integers(0, 500), min_size=1, max_size=3))
+def test_marks_reach_the_model_once_each_and_in_order(record, lengths):
+    """Sorted, within the steps that are taken next; nothing that is asked for and reached is left out."""
+    model = Counter()
+    train(model, [Phase(Rule(), steps) for steps in lengths], batches(), 0.1, 0.0, record)
+    for first, last, marks in model.marks:
+        assert marks == sorted(set(marks))
+        assert all(first <= mark < last for mark in marks)
+    passed = [mark for _, _, marks in model.marks for mark in marks]
+    assert passed == sorted({step for step in record if step < sum(lengths)})
 
 
 # a real model against the plain twin
