@@ -22,7 +22,7 @@ import math
 import numpy as np
 
 from simulate.compiled import kernel
-from simulate.lanes import LANES, borrowed, inner, moments
+from simulate.lanes import borrowed, inner, moments, padded
 from simulate.parameters import reject
 from simulate.regression import RegressionInstance
 from simulate.update import COLLAPSED, DIVERGED, RUNNING, STOPPED, Rule, perturbation_scale
@@ -191,17 +191,6 @@ def advance_diagonal(
                 W[1, j] *= 1.0 + a
         coefficients(W, beta, s)
     return last, RUNNING, count
-
-
-def padded(values: np.ndarray) -> np.ndarray:
-    """Return an array filled up with zeros along its last axis to a multiple of 8, on a cache line of 64 bytes."""
-    values = np.asarray(values, float)
-    shape = (*values.shape[:-1], LANES * -(-values.shape[-1] // LANES))
-    buffer = np.zeros(math.prod(shape) + LANES)
-    start = -buffer.ctypes.data // 8 % LANES
-    result = buffer[start : start + math.prod(shape)].reshape(shape)
-    result[..., : values.shape[-1]] = values
-    return result
 
 
 def initial_scale(alpha, dimension: int) -> np.ndarray:

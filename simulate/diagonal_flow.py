@@ -12,7 +12,8 @@ import numpy as np
 from scipy.integrate import LSODA
 
 from simulate.compiled import kernel
-from simulate.diagonal import COLLAPSE, DIVERGENCE, descent, describe, initial_scale, padded, sharpness
+from simulate.diagonal import COLLAPSE, DIVERGENCE, descent, describe, initial_scale, sharpness
+from simulate.lanes import padded
 from simulate.regression import RegressionInstance
 from simulate.update import Rule
 

@@ -5,6 +5,8 @@ is chosen to suit them: term j goes to accumulator (j/8 mod 4), lane j mod 8, an
 tree. The order depends on nothing but the length, so the bits are the same on any machine, and in plain Python.
 """
 
+import math
+
 import numba
 import numpy as np
 from llvmlite import ir
@@ -13,6 +15,17 @@ from numba.extending import intrinsic
 
 LANES, ACCUMULATORS = 8, 4
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+
+
+def padded(values: np.ndarray) -> np.ndarray:
+    """Return an array filled up with zeros along its last axis to a multiple of 8, on a cache line of 64 bytes."""
+    values = np.asarray(values, float)
+    shape = (*values.shape[:-1], LANES * -(-values.shape[-1] // LANES))
+    buffer = np.zeros(math.prod(shape) + LANES)
+    start = -buffer.ctypes.data // 8 % LANES
+    result = buffer[start : start + math.prod(shape)].reshape(shape)
+    result[..., : values.shape[-1]] = values
+    return result
 
 
 def _lane_sums(terms, outputs):

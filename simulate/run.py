@@ -14,7 +14,11 @@ import numpy as np
 from simulate.compiled import fingerprint
 from simulate.parameters import ParameterError, integer, reject
 
-RESULTS = {"conv": "simulate.conv_run:ConvResult", "diagonal": "simulate.diagonal_run:DiagonalResult"}
+RESULTS = {
+    "conv": "simulate.conv_run:ConvResult",
+    "diagonal": "simulate.diagonal_run:DiagonalResult",
+    "finite-sum": "simulate.finite_sum_run:FiniteSumResult",
+}
 """Where each model's result class is."""
 
 

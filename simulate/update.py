@@ -57,7 +57,7 @@ class Batches:
     """
 
     def __init__(self, samples: int, batch_size: int, rng: np.random.Generator, replacement: bool = False):
-        self.samples, self.batch_size, self._rng, self._replacement = samples, batch_size, rng, replacement
+        self.samples, self.batch_size, self.rng, self._replacement = samples, batch_size, rng, replacement
         self.steps_per_epoch = -(-samples // batch_size)
         self._first, self._rows = 0, np.empty((0, samples), dtype=np.int64)
 
@@ -67,12 +67,14 @@ class Batches:
             return np.arange(self.samples)[None]
         kept = self._rows[first - self._first :]
         missing = max(0, epochs - len(kept))
-        if self._replacement:
-            fresh = self._rng.integers(self.samples, size=(missing, self.samples))
-        else:
-            fresh = self._rng.permuted(np.tile(np.arange(self.samples), (missing, 1)), axis=1)
-        self._first, self._rows = first, np.concatenate([kept, fresh])
+        self._first, self._rows = first, np.concatenate([kept, self.draw(missing)])
         return self._rows[:epochs]
+
+    def draw(self, count: int) -> np.ndarray:
+        """Return the rows of `count` further epochs."""
+        if self._replacement:
+            return self.rng.integers(self.samples, size=(count, self.samples))
+        return self.rng.permuted(np.tile(np.arange(self.samples), (count, 1)), axis=1)
 
 
 class Model(Protocol):

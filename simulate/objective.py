@@ -1,0 +1,339 @@
+"""Smooth finite sums f = (1/n) Σ f_i, with every constant exact or a certified bound.
+
+    f_i(x) = (1/k) Σ_l phi(⟨a_il, x⟩, b_il) + (reg/2)‖x‖²,      k rows a_il a sample
+
+    loss       phi(z, b), r = z − b          phi''            what it is for
+    square     ½ r²                          1                least squares, ridge, quadratics
+    logistic   log(1 + exp(−b z)), b = ±1    (0, ¼]           logistic regression
+    sine       ½ r² + sin² r                 [−1, 3]          not convex, but PL where all rows can be fitted
+    robust     ½ r²/(1 + r²)                 [−¼, 1]          not convex, bounded
+    wave       ½ z² + b cos(10 z)/10         1 ± 10           samples far rougher than their mean
+
+A problem is kept about an anchor x*: a minimiser of f wherever one is known. Kernels follow y = x − x* and see the
+rows' offsets r* = ⟨a, x*⟩ − b (⟨a, x*⟩ for the losses of z), which are exactly 0 where f interpolates; f − f* is then
+summed from terms that are never negative (`excess`), and loses no digit however small it becomes.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from simulate.compiled import kernel
+from simulate.lanes import inner, padded
+from simulate.parameters import choice, reject
+
+LOSSES = ("square", "logistic", "sine", "robust", "wave")
+SQUARE, LOGISTIC, SINE, ROBUST, WAVE = range(len(LOSSES))
+CURVATURE = {"square": 1.0, "logistic": 0.25, "sine": 3.0, "robust": 1.0, "wave": 11.0}
+"""sup |phi''| of each loss."""
+
+SINE_PL = 0.2525794464399921
+"""inf over r of phi'(r)²/(2 phi(r)) of the loss sine, at r = ±2.16469: mu of f is so much times λ_min(A Aᵀ)/n."""
+
+_NODES, _WEIGHTS = (0.5 * column for column in np.polynomial.legendre.leggauss(12))
+_NODES = _NODES + 0.5
+
+
+@kernel
+def sigmoid(z):
+    """Return 1/(1 + exp(−z)), without overflow."""
+    if z >= 0.0:
+        return 1.0 / (1.0 + math.exp(-z))
+    p = math.exp(z)
+    return p / (1.0 + p)
+
+
+@kernel
+def softplus(z):
+    """Return log(1 + exp(z)), without overflow."""
+    return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
+
+
+@kernel
+def slope(loss, u, b):
+    """Return phi' at the residual, or for the losses of z at the product, u."""
+    if loss == SQUARE:
+        return u
+    if loss == LOGISTIC:
+        return -b * sigmoid(-b * u)
+    if loss == SINE:
+        return u + math.sin(2.0 * u)
+    if loss == ROBUST:
+        q = 1.0 + u * u
+        return u / (q * q)
+    return u - b * math.sin(10.0 * u)
+
+
+@kernel
+def value(loss, u, b):
+    """Return phi at u; see `slope`."""
+    if loss == SQUARE:
+        return 0.5 * u * u
+    if loss == LOGISTIC:
+        return softplus(-b * u)
+    if loss == SINE:
+        s = math.sin(u)
+        return 0.5 * u * u + s * s
+    if loss == ROBUST:
+        return 0.5 * u * u / (1.0 + u * u)
+    return 0.5 * u * u + b * math.cos(10.0 * u) / 10.0
+
+
+@kernel
+def excess(loss, e, b, t):
+    """Return phi(e + t) − phi(e) − phi'(e) t of the convex losses, phi(e + t) of the others; t = ⟨a, y⟩.
+
+    The linear terms add up to −reg ⟨x*, y⟩ over the rows at a minimiser x*. Logistic: t² ∫₀¹ (1−s) phi''(e + s t) ds by
+    12 Gauss nodes while |t| ≤ 1, where the difference would cancel.
+    """
+    if loss == SQUARE:
+        return 0.5 * t * t
+    if loss == LOGISTIC:
+        if abs(t) > 1.0:
+            return softplus(-b * (e + t)) - softplus(-b * e) + b * sigmoid(-b * e) * t
+        total = 0.0
+        for k in range(_NODES.size):
+            p = sigmoid(e + _NODES[k] * t)
+            total += _WEIGHTS[k] * (1.0 - _NODES[k]) * p * (1.0 - p)
+        return t * t * total
+    return value(loss, e + t, b)
+
+
+@kernel(inline=True)
+def gradient(loss, A, offsets, targets, rows, weights, reg, anchor, y, g):
+    """Write g = Σ_k w_k phi'_k a_k + reg (Σ_k w_k)(x* + y) (d,) over the rows A[rows], at x* + y; return ‖g‖²."""
+    for j in range(g.size):
+        g[j] = 0.0
+    share = 0.0
+    for k in range(rows.size):
+        row = rows[k]
+        a = A[row]
+        c = weights[k] * slope(loss, offsets[row] + inner(a, y), targets[row])
+        share += weights[k]
+        for j in range(g.size):
+            g[j] += c * a[j]
+    if reg > 0.0:
+        share *= reg
+        for j in range(g.size):
+            g[j] += share * (anchor[j] + y[j])
+    return inner(g, g)
+
+
+@kernel
+def _measure(loss, A, offsets, targets, reg, anchor, Y, gaps, gradients):
+    """Write the mean excess + (reg/2)‖y‖² (states,) and ∇f (states, d) at the points x* + Y (states, d)."""
+    R = len(A)
+    rows, weights = np.arange(R), np.full(R, 1.0 / R)
+    for s in range(len(Y)):
+        y, total = Y[s], 0.0
+        for k in range(R):
+            total += excess(loss, offsets[k], targets[k], inner(A[k], y))
+        gaps[s] = total / R + 0.5 * reg * inner(y, y)
+        gradient(loss, A, offsets, targets, rows, weights, reg, anchor, y, gradients[s])
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteSum:
+    """A problem and its constants; made by `finite_sum`.
+
+    A (n·k, d) rows, sample by sample; targets and offsets (n·k,); reg ≥ 0; anchor x* (d,); `minimised`: whether x* is
+    a minimiser, so that infimum = f(x*) = f*; elsewhere the infimum is a lower bound of f.
+    """
+
+    loss: str
+    A: np.ndarray
+    targets: np.ndarray
+    offsets: np.ndarray
+    reg: float
+    anchor: np.ndarray
+    samples: int
+    infimum: float
+    minimised: bool
+
+    @property
+    def rows(self) -> int:
+        """Rows k of a sample."""
+        return len(self.A) // self.samples
+
+    @property
+    def code(self) -> int:
+        """The number of the loss in the kernels."""
+        return LOSSES.index(self.loss)
+
+    @cached_property
+    def padded_A(self) -> np.ndarray:
+        """A with columns of 0 up to a multiple of 8, as the kernels want it."""
+        return padded(self.A)
+
+    @cached_property
+    def padded_anchor(self) -> np.ndarray:
+        """x* filled up likewise."""
+        return padded(self.anchor)
+
+    @property
+    def curvature(self) -> float:
+        """sup |phi''|."""
+        return CURVATURE[self.loss]
+
+    def weighted_lipschitz(self, weights: np.ndarray) -> float:
+        """Return Lip(Σ_i v_i ∇f_i), an upper bound for losses other than square; v (n,) ≥ 0."""
+        A = self.A * np.sqrt(np.repeat(weights, self.rows) / self.rows)[:, None]
+        return float(self.curvature * np.linalg.norm(A, 2) ** 2 + self.reg * np.sum(weights))
+
+    @cached_property
+    def lipschitz(self) -> float:
+        """Lip(∇f): exact for square, an upper bound elsewhere."""
+        return self.weighted_lipschitz(np.full(self.samples, 1.0 / self.samples))
+
+    @cached_property
+    def sample_lipschitz(self) -> np.ndarray:
+        """L_i (n,)."""
+        blocks = self.A.reshape(self.samples, self.rows, -1)
+        if self.rows == 1:
+            norms = np.einsum("ikd,ikd->i", blocks, blocks)
+        else:
+            norms = np.linalg.norm(blocks, 2, axis=(1, 2)) ** 2 / self.rows
+        return self.curvature * norms + self.reg
+
+    @cached_property
+    def pl_constant(self) -> float:
+        """A mu > 0 with ‖∇f‖² ≥ 2 mu (f − f*), the largest for square; 0 where none is known."""
+        if self.loss in ("square", "sine"):
+            singular = np.linalg.svd(self.A, compute_uv=False)
+            if self.loss == "sine":
+                return float(SINE_PL * singular[-1] ** 2 / len(self.A))
+            kept = singular[singular > singular[0] * 1e-10] if singular[0] > 0.0 else singular[:0]
+            smallest = kept[-1] ** 2 / len(self.A) if len(kept) else 0.0
+            kernel_left = len(kept) < self.A.shape[1]  # where reg > 0 is the only curvature
+            return float(self.reg if kernel_left and self.reg > 0.0 else smallest + self.reg)
+        return self.reg if self.loss == "logistic" else 0.0
+
+    @cached_property
+    def sample_infima(self) -> np.ndarray:
+        """inf f_i (n,): exact for square, logistic and robust; a lower bound for the others."""
+        norms = np.einsum("rd,rd->r", self.A, self.A)
+        if self.loss == "square":
+            if self.rows == 1:
+                share = self.reg / np.where(norms + self.reg > 0.0, norms + self.reg, 1.0)
+                return 0.5 * self.targets**2 * np.where(norms > 0.0, share, 1.0)
+            return np.array([_least_squares_infimum(*part, self.reg) for part in self._blocks()])
+        if self.loss == "logistic" and self.reg > 0.0:
+            return np.array([_logistic_infimum(norm, self.reg) for norm in norms])
+        return np.full(self.samples, -0.1 if self.loss == "wave" else 0.0)
+
+    def _blocks(self):
+        k = self.rows
+        return [(self.A[i : i + k], self.targets[i : i + k]) for i in range(0, len(self.A), k)]
+
+    @property
+    def noise(self) -> float:
+        """sigma* = f* − mean inf f_i ≥ 0: 0 where the samples are minimised together."""
+        return max(0.0, self.infimum - float(self.sample_infima.mean()))
+
+    def measure(self, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return f − f* (states,), in residual form, and ∇f (states, d) at the points x* + Y (states, d)."""
+        Y = padded(Y)
+        gaps, gradients = np.empty(len(Y)), np.empty_like(Y)
+        arrays = self.padded_A, self.offsets, self.targets, self.reg, self.padded_anchor
+        _measure(self.code, *arrays, Y, gaps, gradients)
+        return gaps - self.floor, gradients[:, : len(self.anchor)]
+
+    @property
+    def floor(self) -> float:
+        """What the mean of `excess` is at the infimum: 0 for the losses whose excess is a difference already."""
+        return 0.0 if self.loss in ("square", "logistic") else self.infimum
+
+    def at_anchor(self) -> float:
+        """Return f(x*)."""
+        values = [value(self.code, *row) for row in zip(self.offsets, self.targets, strict=True)]
+        return math.fsum(values) / len(values) + 0.5 * self.reg * float(self.anchor @ self.anchor)
+
+
+def finite_sum(loss, A, targets, reg=0.0, samples=None, minimiser=None, infimum=None) -> FiniteSum:
+    """Return the problem of rows A (n·k, d) and targets (n·k,), n `samples` of k rows (None: k = 1).
+
+    A known `minimiser` (d,) of all samples at once makes every offset exactly 0; otherwise it is computed: by least
+    squares, or Newton's method for logistic. `infimum` is f* where only the caller knows it (loss robust or wave).
+    Raises ParameterError: loss sine whose rows cannot all be fitted; logistic without a minimiser.
+    """
+    choice("loss", loss, LOSSES)
+    A, targets = np.ascontiguousarray(A, float), np.asarray(targets, float)
+    samples = len(A) if samples is None else samples
+    if len(A) % samples:
+        reject("samples (n)", samples, f"a divisor of the number of rows, {len(A)}")
+    if loss in ("sine", "robust", "wave") and reg > 0.0:
+        reject("reg", reg, f"0 with the loss {loss}, whose constants are certified without it")
+    if loss == "logistic" and not np.isin(targets, (-1.0, 1.0)).all():
+        reject("b", "other numbers", "-1 or 1: the labels of logistic regression")
+    if loss == "logistic" and samples < len(A):
+        reject("samples (n)", samples, "the number of rows with the loss logistic")
+    if loss == "sine" and (rank := np.linalg.matrix_rank(A)) < len(A):
+        wanted = "linearly independent rows with the loss sine, which is PL only then"
+        reject("A", f"{len(A)} rows of rank {rank}", wanted)
+    if minimiser is not None:
+        anchor, offsets, minimised = np.asarray(minimiser, float), np.zeros(len(A)), True
+    else:
+        anchor, minimised = _anchor(loss, A, targets, reg)
+        offsets = A @ anchor - (targets if loss in ("square", "sine", "robust") else 0.0)
+    problem = FiniteSum(loss, A, targets, offsets, float(reg), anchor, samples, 0.0, minimised)
+    if infimum is None:
+        infimum = problem.at_anchor() if minimised else problem.sample_infima.mean()
+    return replace(problem, infimum=float(infimum))
+
+
+def _anchor(loss, A, targets, reg):
+    """Return (x*, whether it is known to minimise f)."""
+    n, d = A.shape
+    if loss == "square":
+        if reg == 0.0:
+            return np.linalg.lstsq(A, targets, rcond=None)[0], True
+        augmented = np.vstack([A / math.sqrt(n), math.sqrt(reg) * np.eye(d)])
+        return np.linalg.lstsq(augmented, np.concatenate([targets / math.sqrt(n), np.zeros(d)]), rcond=None)[0], True
+    if loss == "logistic":
+        return _logistic_minimiser(A, targets, reg), True
+    if loss == "wave":
+        return np.zeros(d), False
+    x, _, rank, _ = np.linalg.lstsq(A, targets, rcond=None)
+    return (x, True) if rank == n else (np.zeros(d), False)  # fitted, or nothing is known
+
+
+def _logistic_minimiser(A, b, reg):
+    from scipy.optimize import minimize
+    from scipy.special import expit, log_expit
+
+    n, d = A.shape
+
+    def objective(x):
+        z = b * (A @ x)
+        return -log_expit(z).mean() + 0.5 * reg * (x @ x), -A.T @ (b * expit(-z)) / n + reg * x
+
+    def hessian(x):
+        p = expit(A @ x)
+        return (A.T * (p * (1.0 - p))) @ A / n + reg * np.eye(d)
+
+    x = minimize(objective, np.zeros(d), jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-9}).x
+    eigenvalues = np.linalg.eigvalsh(hessian(x))
+    if reg == 0.0 and (eigenvalues[0] <= 1e-7 * eigenvalues[-1] or (b * (A @ x)).min() > 0.0):
+        reject("reg", reg, "> 0 here: labels that can be separated, or too few rows, leave no minimiser")
+    for _ in range(3):  # what is left is a few units in the last place
+        x = x - np.linalg.solve(hessian(x), objective(x)[1])
+    return x
+
+
+def _least_squares_infimum(A, b, reg):
+    x = _anchor("square", A, b, reg)[0]
+    r = A @ x - b
+    return 0.5 * (r @ r) / len(A) + 0.5 * reg * (x @ x)
+
+
+def _logistic_infimum(norm, reg):
+    """min over s of log(1 + exp(−s q)) + ½ reg q s², q = ‖a‖²: at u = s q with u reg = q sigmoid(−u)."""
+    from scipy.optimize import brentq
+
+    q = float(norm)
+    if q == 0.0:
+        return math.log(2.0)
+    u = brentq(lambda u: u * reg - q * sigmoid(-u), 0.0, q / reg, xtol=1e-14, rtol=8.9e-16)
+    return softplus(-u) + 0.5 * reg * u * u / q
