@@ -291,15 +291,17 @@ def expected_quadratic(problem: FiniteSum, sampling: Sampling, schedule: Schedul
     c = (weights * problem.offsets) @ problem.A + problem.reg * V.sum(1)[:, None] * problem.anchor
     mean = problem.A.T @ problem.A / len(problem.A) + problem.reg * np.eye(d)
     z = np.append(start - problem.anchor, 1.0)
-    M, gaps = np.outer(z, z), np.empty(steps + 1)
-    gammas, radii = schedule.at(0, steps)
-    for t in range(steps + 1):
+    M, gaps, last = np.outer(z, z), np.empty(steps + 1), None
+    B, parts = np.zeros((len(P), d + 1, d + 1)), P[:, None, None]
+    B[:, d, d] = 1.0
+    for t, now in enumerate(zip(*schedule.at(0, steps), strict=True)):
         gaps[t] = 0.5 * np.sum(mean * M[:d, :d])
-        if t < steps:
-            bent = np.eye(d) + radii[t] * H
-            B = np.zeros((len(P), d + 1, d + 1))
-            B[:, d, d] = 1.0
-            B[:, :d, :d] = np.eye(d) - gammas[t] * bent @ H
-            B[:, :d, d] = -gammas[t] * np.einsum("kij,kj->ki", bent, c)
-            M = np.einsum("k,kij,jl,kml->im", P, B, M, B, optimize=True)
+        if now != last:
+            gamma, rho = last = now
+            bent = np.eye(d) + rho * H
+            B[:, :d, :d] = np.eye(d) - gamma * bent @ H
+            B[:, :d, d] = -gamma * (bent @ c[:, :, None])[:, :, 0]
+            BT = (parts * B).transpose(0, 2, 1)
+        M = (B @ M @ BT).sum(axis=0)
+    gaps[steps] = 0.5 * np.sum(mean * M[:d, :d])
     return gaps

@@ -8,8 +8,8 @@ importance    single with p_i ∝ L_i
 """
 
 from dataclasses import dataclass
-from itertools import combinations, product
-from math import comb
+from itertools import combinations, combinations_with_replacement
+from math import comb, factorial, prod
 
 import numpy as np
 
@@ -40,17 +40,20 @@ class Sampling:
     def law(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the outcomes' weights V (K, n) and probabilities P (K,); ParameterError beyond 100,000 of them."""
         n, tau = self.samples, self.batch_size
-        count = {"full": 1, "nice": comb(n, tau), "replacement": n**tau}.get(self.kind, n)
+        count = {"full": 1, "nice": comb(n, tau), "replacement": comb(n + tau - 1, tau)}.get(self.kind, n)
         if count > _OUTCOMES:
             reject("sampling", f"{self.kind} with {count} outcomes", f"one with at most {_OUTCOMES}, to be enumerated")
         draws = {
             "full": lambda: [range(n)],
             "nice": lambda: combinations(range(n), tau),
-            "replacement": lambda: product(range(n), repeat=tau),
+            "replacement": lambda: combinations_with_replacement(range(n), tau),
         }.get(self.kind, lambda: [(i,) for i in range(n)])()
         V = np.zeros((count, n))
         for weights, draw in zip(V, draws, strict=True):
             np.add.at(weights, list(draw), self.weights[list(draw)])
+        if self.kind == "replacement":  # so many orders in which each multiset can be drawn
+            orders = [factorial(tau) // prod(map(factorial, counts)) for counts in np.rint(V * tau).astype(int).tolist()]
+            return V, np.array(orders) / n**tau
         return V, np.full(count, 1.0 / count) if self.probabilities is None else self.probabilities.copy()
 
     def lipschitz(self, problem: FiniteSum) -> float:

@@ -1,0 +1,275 @@
+"""Unified SAM with constant steps under PL: a linear rate down to a floor.
+
+Setting. f PL with constant mu, every g_S L-Lipschitz, expected residual constants A, B, C, D = B mu + A.
+
+Claim. For rho ≤ rho* = mu/(L [mu + 2D(1−lam)²]) and gamma ≤ gamma* = (mu − L rho [mu + 2D(1−lam)²])/
+(2LD [1 + 2L² rho² (1−lam)²]),
+
+    E[f(x_t) − f*] ≤ (1 − gamma mu)^t (f(x_0) − f*) + N,
+    N = (L/mu) {C [gamma + rho (1−lam)² (1 + 2L² gamma rho)] + rho lam² (1 + 2L² gamma rho)}.
+
+L has to bound the Lipschitz constant of each g_S: max L_i/(n p_i) where one sample is drawn with probabilities p_i. With
+max L_i alone, two parabolas and a rare sample are a counterexample, here as a claim that fails.
+
+Ours. Keeping ‖e‖ ≤ rho ((1−lam)‖g‖ + lam) apart in the two places where it enters (docs/convergence.md),
+
+    gamma ≤ (¾ mu − L rho (1−lam)(mu + D))/(2LD [1 + 2L² rho² (1−lam)²]),
+    N' = (L/mu) {C [gamma + rho (1−lam)/2 + 2L² gamma rho² (1−lam)²] + 2L rho² lam² (1 + L gamma)},
+
+for SAM (lam = 1) at any radius and with a floor of order rho², as is observed, in place of rho.
+
+Source. Oikonomou & Loizou 2025, Theorem 3.2.
+"""
+
+import numpy as np
+
+from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.oikonomou2025.setting import (
+    NOMINAL,
+    PL_FAMILIES,
+    SMALL_RADIUS,
+    SMALL_STEP,
+    SMOOTH_DRAWS,
+    Constants,
+    constants,
+    enumerate_instances,
+    given_spec,
+    instances,
+    random_normalisations,
+    slack_notes,
+)
+
+STEPS = 3
+
+
+def linear_rate(delta_0, gamma, mu, t, floor):
+    """Return (1 − gamma mu)^t delta_0 + floor."""
+    return (1.0 - gamma * mu) ** t * delta_0 + floor
+
+
+def published_steps(c: Constants, lam, u, v):
+    """Return (gamma, rho, N): shares u of the largest radius and 1 − v² of the largest step that goes with it."""
+    rho = c.radius_cap(lam) * u
+    gamma = c.step_cap(rho, lam) * (1.0 - v**2)
+    return gamma, rho, c.floor(gamma, rho, lam)
+
+
+def sharper_steps(c: Constants, lam, u, v):
+    """Return (gamma, rho, N') likewise, rho at most 3/L where no radius is too large."""
+    rho = np.minimum(c.sharper_radius_cap(lam), 3.0 / c.L) * u
+    gamma = c.sharper_step_cap(rho, lam) * (1.0 - v**2)
+    return gamma, rho, c.sharper_floor(gamma, rho, lam)
+
+
+FORMS = {"published": published_steps, "sharper": sharper_steps}
+
+
+def observe(settings, runner):
+    """E[f(x_t) − f*], over every draw (three steps), and in the long run by moments (lam = 0) or by sampled paths."""
+    return {
+        "three steps": observe_few(settings),
+        "long, exact": observe_moments(settings),
+        "long, sampled": observe_paths(settings, runner),
+    }
+
+
+def observe_few(settings):
+    """Exact expectations (instances, t): settings["points"] choices of rho, gamma, lam, x_0 for each random problem."""
+    count, t = settings["points"], np.arange(1, STEPS + 1)
+    parts = []
+    for problem, draws, rng in instances(settings):
+        c, lam = constants(problem, draws), random_normalisations(rng, count)
+        gamma, rho, floor = FORMS[settings["form"]](c, lam, *rng.random((2, count)))
+        starts = rng.standard_normal((count, len(problem.anchor))) * np.exp(rng.uniform(-5.0, 5.0, (count, 1)))
+        gaps, _ = enumerate_instances(problem, draws, starts, gamma, rho, lam, STEPS)
+        rate = linear_rate(gaps[:, :1], gamma[:, None], c.mu, t, 0.0)
+        parts.append((gaps[:, 1:], rate, np.repeat(floor[:, None], STEPS, 1), np.repeat(gaps[:, :1], STEPS, 1)))
+    return _samples(*(np.concatenate(part) for part in zip(*parts, strict=True)), count * settings["problems"])
+
+
+def _samples(observed, rate, floor, start, count):
+    mean = observed.mean(axis=-1) if observed.ndim > rate.ndim else observed
+    notes = slack_notes((rate + floor) / mean, count)
+    return Samples(observed, {"rate": rate, "floor": floor, "trivial": start, "notes": notes})
+
+
+def observe_moments(settings):
+    """Exact expectations after settings["long"] relaxation times of USAM on quadratics."""
+    from simulate.finite_sum import Schedule, expected_quadratic
+
+    parts = []
+    for problem, draws, rng in instances({**settings, "problems": settings["long problems"]}, PL_FAMILIES[:4]):
+        c = constants(problem, draws)
+        gamma, rho, floor = FORMS[settings["form"]](c, 0.0, rng.random(), 0.5 * rng.random())
+        steps = int(min(np.ceil(settings["long"] / (gamma * c.mu)), 5000))
+        start = problem.anchor + rng.standard_normal(len(problem.anchor))
+        gaps = expected_quadratic(problem, draws, Schedule(gamma, rho), start, steps)
+        parts.append((gaps[-1], linear_rate(gaps[0], gamma, c.mu, steps, 0.0), floor, gaps[0]))
+    return _samples(*(np.array(part) for part in zip(*parts, strict=True)), len(parts))
+
+
+def observe_paths(settings, runner):
+    """Sampled paths (problems, seeds) of SAM and Unified SAM after settings["long"] relaxation times."""
+    specs, rows, seeds = [], [], range(settings["seed"], settings["seed"] + settings["seeds"])
+    for k, (problem, draws, rng) in enumerate(
+        instances({**settings, "problems": settings["sampled problems"]}, PL_FAMILIES)
+    ):
+        c, lam = constants(problem, draws), (1.0, 0.5)[k % 2]
+        gamma, rho, floor = FORMS[settings["form"]](c, lam, rng.uniform(0.3, 0.9), 0.5 * rng.random())
+        steps = int(min(np.ceil(settings["long"] / (gamma * c.mu)), 50_000))
+        start = problem.anchor + rng.standard_normal(len(problem.anchor))
+        run = {"radius": rho, "normalisation": lam, "step_size": gamma, "max_steps": steps}
+        specs += [given_spec(problem, draws, start, seed=seed, **run) for seed in seeds]
+        gap = float(problem.measure((start - problem.anchor)[None])[0][0])
+        rows.append((linear_rate(gap, gamma, c.mu, steps, 0.0), floor, gap))
+    observed = np.array([result.gap for result in runner.run(specs)]).reshape(len(rows), -1)
+    return _samples(observed, *(np.array(column) for column in zip(*rows, strict=True)), len(rows))
+
+
+def predict(samples):
+    """Return the bound."""
+    return samples.given["rate"] + samples.given["floor"]
+
+
+def predict_no_floor(samples):
+    """Return the bound without its floor."""
+    return samples.given["rate"]
+
+
+# the counterexample: two parabolas, one of them rarely drawn
+
+RARE = {"p": 0.0025, "lam": 0.99, "rho": 0.5, "gamma": 1.2e-5, "distance": 10.0}
+
+
+def rare_constants(L, p, distance):
+    """Return the constants of f = ½[½(x−s)² + ½(x+s)²], the first drawn with probability p < ½, s = distance."""
+    A = 0.5 / p
+    return Constants(L, 1.0, A, 0.0, 2.0 * A * 0.5 * distance**2)
+
+
+def rare_moments(p, lam, rho, gamma, distance):
+    """Return (mean, standard deviation) of x in the stationary state, while |x| stays below s: the step is affine there.
+
+    With w = 1/(2p_i) and centre c_i, e = rho ((1−lam) w (x − c_i) − lam sign c_i), x ← x − gamma w (x + e − c_i).
+    """
+    P = np.array([p, 1.0 - p])
+    w, c = 0.5 / P, np.array([distance, -distance])
+    a = 1.0 - gamma * w * (1.0 + rho * (1.0 - lam) * w)
+    b = gamma * w * (c * (1.0 + rho * (1.0 - lam) * w) + rho * lam * np.sign(c))
+    mean = (P @ b) / (1.0 - P @ a)
+    second = (2.0 * mean * (P @ (a * b)) + P @ b**2) / (1.0 - P @ a**2)
+    return mean, np.sqrt(second - mean**2)
+
+
+def observe_rare(settings, runner):
+    """f(x_t) − f* after settings["steps"] steps (1, seeds), at the L and the caps of settings["L"]."""
+    from simulate.finite_sum_data import GivenSum
+    from simulate.finite_sum_run import FiniteSumSpec
+
+    p, lam, s = (settings[name] for name in ("p", "lam", "distance"))
+    c = rare_constants(settings["L"], p, s)
+    rho = settings.get("rho", 0.9 * c.radius_cap(lam))
+    gamma = settings.get("gamma", 0.9 * c.step_cap(rho, lam))
+    mean, std = rare_moments(p, lam, rho, gamma, s)
+    data = GivenSum(((1.0,), (1.0,)), (s, -s), (float(mean),))
+    specs = [
+        FiniteSumSpec(data, "least-squares", 0.0, rho, lam, gamma, sampling="single", probabilities=(p, 1.0 - p),
+                      max_steps=settings["steps"], seed=settings["seed"] + k) for k in range(settings["seeds"])
+    ]  # fmt: skip
+    observed = np.array([[result.gap for result in runner.run(specs)]])
+    rate, floor = linear_rate(0.5 * mean**2, gamma, 1.0, settings["steps"], 0.0), c.floor(gamma, rho, lam)
+    notes = {"mean of x, exact": mean, "sd of x, exact": std, "f − f*, exact": 0.5 * (mean**2 + std**2), "N": floor}
+    return Samples(observed, {"rate": np.array([rate]), "floor": np.array([floor]), "notes": notes})
+
+
+# the floor of SAM itself
+
+
+def observe_floor(settings, runner):
+    """Mean of f − f* over the last steps of deterministic SAM against rho, falling (radii, problems)."""
+    from simulate.finite_sum_data import DrawnSum
+    from simulate.finite_sum_run import FiniteSumSpec
+
+    data, T = DrawnSum(samples=10, dimension=5, condition=4.0, noise_std=0.5), settings["steps"]
+    radii = np.geomspace(0.1, 1e-4, 7)
+    kept = tuple(range(T - 200, T))
+    specs = [
+        FiniteSumSpec(data, radius=float(rho), normalisation=1.0, step_size=settings["gamma"], max_steps=T,
+                      seed=settings["seed"] + k, record=kept) for rho in radii for k in range(settings["seeds"])
+    ]  # fmt: skip
+    gaps = [result.history["gap"].mean() for result in runner.run(specs)]
+    return Samples(np.array(gaps).reshape(len(radii), -1), {"x": radii})
+
+
+COMMON = {"source": "Oikonomou & Loizou 2025, Theorem 3.2", "parameters": NOMINAL}
+BOUND = {
+    "kind": Kind.UPPER_BOUND,
+    "predict": predict,
+    "tolerance": 1e-9,
+    "tolerance_reason": "exact but for rounding, and x* of logistic regression, known to 1e-15",
+}
+SIZES = {
+    "quick": {"problems": 250, "points": 40, "long problems": 40, "long": 12, "sampled problems": 12, "seeds": 40},
+    "full": {"problems": 3000, "points": 40, "long problems": 400, "long": 12, "sampled problems": 60, "seeds": 200},
+}
+
+CLAIMS = (
+    Claim(
+        id="oikonomou2025/constant-steps",
+        title="Unified SAM converges linearly to a floor under PL",
+        statement="E[f(x_t) − f*] ≤ (1 − gamma mu)^t (f(x_0) − f*) + N for rho ≤ rho*, gamma ≤ gamma*(rho)",
+        hypotheses=(SMALL_RADIUS, SMALL_STEP, SMOOTH_DRAWS),
+        observe=observe,
+        control=Control("no floor", predict_no_floor),
+        quick={"form": "published", **SIZES["quick"]},
+        full={"form": "published", **SIZES["full"]},
+        **COMMON,
+        **BOUND,
+    ),
+    Claim(
+        id="oikonomou2025/constant-steps-largest-sample",
+        title="The same with L = max L_i under single-element sampling",
+        statement="the same with L = max L_i: f_1,2 = (x ∓ 10)²/2, p_1 = 0.0025, lam = 0.99, rho = 0.5, gamma = 1.2e-5",
+        hypotheses=(SMALL_RADIUS, SMALL_STEP),
+        observe=observe_rare,
+        control=Control("a tenth of N", lambda samples: samples.given["rate"] + 0.1 * samples.given["floor"]),
+        twin=Control(
+            "L = max L_i/(n p_i) = 200, rho and gamma at 0.9 of its caps",
+            changes={"L": 200.0, "rho": 0.9 / (200.0 * 1.04), "gamma": 0.1 / (2 * 200 * 200 * 1.01)},
+        ),
+        quick={"L": 1.0, "steps": 1_000_000, "seeds": 48, **RARE},
+        full={"L": 1.0, "steps": 2_000_000, "seeds": 200, **RARE},
+        expected=Outcome.VIOLATED,
+        **COMMON,
+        **BOUND,
+    ),
+    Claim(
+        id="oikonomou2025/constant-steps-sharper",
+        title="A floor of order rho² for SAM, at any radius",
+        statement="E[f(x_t) − f*] ≤ (1 − gamma mu)^t (f(x_0) − f*) + N' for gamma ≤ the sharper cap, any rho at lam = 1",
+        hypotheses=(SMOOTH_DRAWS,),
+        observe=observe,
+        control=Control("no floor", predict_no_floor),
+        quick={"form": "sharper", **SIZES["quick"]},
+        full={"form": "sharper", **SIZES["full"]},
+        ours=True,
+        **COMMON,
+        **BOUND,
+    ),
+    Claim(
+        id="oikonomou2025/sam-floor",
+        title="SAM's floor is of order rho²",
+        statement="deterministic SAM with constant steps: f(x_t) − f* → Θ(rho²) as rho → 0",
+        kind=Kind.RATE,
+        hypotheses=(),
+        observe=observe_floor,
+        predict=lambda samples: 2.0,
+        tolerance=0.02,
+        tolerance_reason="on a quadratic it is exact once the start is forgotten",
+        control=Control("order rho, as the published N", lambda samples: 1.0),
+        quick={"gamma": 0.5, "steps": 4000, "seeds": 16},
+        full={"gamma": 0.5, "steps": 20_000, "seeds": 100},
+        ours=True,
+        **COMMON,
+    ),
+)
