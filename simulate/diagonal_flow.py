@@ -14,6 +14,7 @@ from scipy.integrate import LSODA
 from simulate.compiled import kernel
 from simulate.diagonal import COLLAPSE, DIVERGENCE, descent, describe, initial_scale, sharpness
 from simulate.lanes import padded
+from simulate.parameters import integer
 from simulate.regression import RegressionInstance
 from simulate.update import Rule
 
@@ -22,6 +23,9 @@ REALISABLE = 1e-10
 
 MOST_STEPS = 50_000
 TOLERANCE = 1e-12
+
+LARGEST_DIMENSION = 15_445
+"""Beyond it LSODA's workspace, (3d + 1)(3d + 10) + 22 numbers, is longer than its 32-bit integers count."""
 
 
 @kernel
@@ -60,12 +64,14 @@ def integrate_flow(
     status `stopped` (‖X beta − y‖ ≤ residual · ‖y‖, y replaced by its projection onto the range of X where that is the
     limit), `no limit` (y not in that range and blocks smaller than n: log alpha_eff drifts for ever; what the history
     holds is the state at the last time reached), `collapsed` (every weight below 1e-8 of its start), `t-max`,
-    `max-steps`, or `diverged`. The history has one row per time of `record` that was reached, and one for the end:
-    time, step, beta, train_loss, test_loss, l1_norm, loss_integral ∫L, log_alpha_eff = log alpha − radius ∫Q/radius,
-    log_product ½ log(w₊ w₋), which equals it, bias_integral ∫ Σ_b p_b g_b g̃_b (d,), and sharpness if asked for.
+    `max-steps`, or `diverged`. Raises ParameterError above LARGEST_DIMENSION. The history has one row per time of
+    `record` that was reached, and one for the end: time, step, beta, train_loss, test_loss, l1_norm, loss_integral ∫L,
+    log_alpha_eff = log alpha − radius ∫Q/radius, log_product ½ log(w₊ w₋), which equals it, bias_integral ∫ Σ_b p_b g_b
+    g̃_b (d,), and sharpness if asked for.
     """
     X, y = instance.X, instance.y
     n, d = X.shape
+    integer("dimension (d) of a flow", d, 1, LARGEST_DIMENSION)
     scale = initial_scale(alpha, d)
     block = rule.block or n
     target, realisable = realisable_part(X, y)

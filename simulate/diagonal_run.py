@@ -1,13 +1,13 @@
 """One run of the diagonal linear network: a specification in, a result out."""
 
-from collections.abc import Iterable
+import numbers
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from simulate.diagonal import DiagonalNetwork
 from simulate.diagonal_flow import integrate_flow
-from simulate.parameters import choice, integer, real, reject
+from simulate.parameters import choice, integer, real, reject, sequence
 from simulate.regression import RegressionFile, SparseRegression, load_regression
 from simulate.run import Result, Specification, recorded_steps
 from simulate.streams import stream
@@ -114,10 +114,11 @@ class DiagonalSpec(Specification):
 
 def _scale(alpha):
     """Return alpha as a float, or a tuple of floats, all > 0: w = 0 is a fixed point and never moves."""
-    if isinstance(alpha, Iterable) and not isinstance(alpha, str):
-        values = tuple(real("alpha", value, strict=True) for value in alpha)
-        return values if values else reject("alpha", alpha, "one number > 0, or one a coordinate")
-    return real("alpha", alpha, strict=True)
+    if isinstance(alpha, numbers.Real):
+        return real("alpha", alpha, strict=True)
+    allowed = "one number > 0, or one a coordinate"
+    values = tuple(real("alpha", value, strict=True) for value in sequence("alpha", alpha, allowed))
+    return values or reject("alpha", alpha, allowed)
 
 
 def _share(name, value):
@@ -128,9 +129,7 @@ def _share(name, value):
 
 
 def _times(record):
-    if not isinstance(record, Iterable):
-        reject("record", record, "a sequence of times >= 0")
-    return tuple(real("record", time) for time in record)
+    return tuple(real("record", time) for time in sequence("record", record, "a sequence of times >= 0"))
 
 
 @dataclass(frozen=True)
@@ -170,10 +169,10 @@ def train_network(spec: DiagonalSpec, network: DiagonalNetwork):
 
 def run(spec: DiagonalSpec) -> DiagonalResult:
     """Draw and train one network. Pure: the same specification gives the same result to the last bit."""
-    instance = load_regression(spec.data, spec.seed)
-    if spec.block is not None:
-        integer("block (m)", spec.block, 1, len(instance.y))
     with np.errstate(over="ignore", invalid="ignore"):  # divergence is a status, not a warning
+        instance = load_regression(spec.data, spec.seed)
+        if spec.block is not None:
+            integer("block (m)", spec.block, 1, len(instance.y))
         if spec.is_flow:
             rule = spec.update_rule(spec.rule, len(instance.y))
             status, steps, history = integrate_flow(

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from collections.abc import Hashable
 
 
 class ParameterError(ValueError):
@@ -26,15 +27,27 @@ def real(name, value, minimum=0.0, below=math.inf, strict=False):
     """Return `value` as a finite float in [minimum, below), above minimum if `strict`, or raise ParameterError."""
     above = f"a finite number {'>' if strict else '>='} {minimum:g}"
     allowed = above + (f" and < {below:g}" if below < math.inf else "")
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         reject(name, value, allowed)
-    if value < minimum or value >= below or (strict and value == minimum):
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # an integer beyond the floats
+        finite = False
+    if not finite or value < minimum or value >= below or (strict and value == minimum):
         reject(name, value, allowed)
     return float(value) + 0.0  # −0.0 equals 0.0 but is written otherwise
 
 
 def choice(name, value, choices):
     """Return `value` if it is one of `choices`, or raise ParameterError."""
-    if value not in choices:
+    if not isinstance(value, Hashable) or value not in choices:  # an array compares entry by entry
         reject(name, value, "one of " + ", ".join(map(str, choices)))
     return value
+
+
+def sequence(name, value, allowed):
+    """Return what `value` holds as a tuple, or raise ParameterError; a string is no sequence, nor a 0-d array."""
+    try:
+        return reject(name, value, allowed) if isinstance(value, str | bytes) else tuple(value)
+    except TypeError:
+        reject(name, value, allowed)

@@ -117,7 +117,7 @@ def read_regression(path) -> RegressionInstance:
 
 
 def _matrix(name, values, columns):
-    allowed = f"shape (n, {'d' if columns is None else columns}), neither 0"
+    allowed = "shape (n, d), neither 0" if columns is None else f"shape (N, {columns})"
     empty = values.size == 0 and columns is None
     if values.ndim != 2 or empty or (columns is not None and values.shape[1] != columns):
         reject(name, f"shape {values.shape}", allowed)

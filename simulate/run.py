@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import importlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from simulate.compiled import fingerprint
-from simulate.parameters import ParameterError, integer, reject
+from simulate.parameters import ParameterError, integer, sequence
 
 RESULTS = {
     "conv": "simulate.conv_run:ConvResult",
@@ -67,9 +66,7 @@ class Specification:
 
 def recorded_steps(record) -> tuple[int, ...]:
     """Return the steps to record as integers, or raise ParameterError."""
-    if not isinstance(record, Iterable):
-        reject("record", record, "a sequence of integers >= 0")
-    return tuple(integer("record", step, 0) for step in record)
+    return tuple(integer("record", step, 0) for step in sequence("record", record, "a sequence of integers >= 0"))
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,8 @@ def train(
     divergence.
     """
     per_epoch = batches.steps_per_epoch
-    wanted = np.array(sorted(set(record)), dtype=np.int64)
+    total = sum(phase.steps for phase in phases)
+    wanted = np.array(sorted({step for step in record if step < total}), dtype=np.int64)
     ends = np.cumsum([0] + [phase.steps for phase in phases])
     step, code, segment = 0, RUNNING, _SHORTEST
     rule, kept, parts = phases[0].rule, [], []

@@ -51,6 +51,7 @@ KEYS = {
     "a key of another case": ("x", {"X": X, "y": Y, "x": X}),
     "NaN": ("X", {"X": X + np.array([0.0, np.nan, 0.0]), "y": Y}),
     "infinite": ("y", {"X": X, "y": np.array([1.0, np.inf, 0.0, 0.0])}),
+    "finite in a longer float alone": ("y", {"X": X, "y": np.full(4, np.finfo(np.longdouble).max)}),
     "NaN in an optional key": ("z", {"X": X, "y": Y, "z": np.array(np.nan)}),
     "complex": ("X", {"X": X + 0j, "y": Y}),
     "boolean": ("y", {"X": X, "y": Y > 0}),

@@ -71,17 +71,18 @@ def trained(spec):
 
 
 def twin(spec, **changes):
-    """Return the weights of the plain twin; `changes` are the rule's, or `weighted`, for controls."""
-    X, y = problem()
+    """Return the weights of the plain twin; `changes` are the rule's, or `weighted`, for controls, or the `problem`."""
+    X, y = changes.pop("problem", problem())
     weighted = changes.pop("weighted", True)
     spec, rules = dataclasses.replace(spec, **changes), []
     for name, steps in ((spec.rule, spec.switch_step), (spec.then or spec.rule, spec.max_steps - spec.switch_step)):
         radius = 0.0 if name in ("gd", "sgd") else spec.radius
         rules += [(radius, spec.normalisation, {"1-sam": 1, "m-sam": spec.block}.get(name))] * steps
-    batches = [np.arange(N)] * spec.max_steps
+    n = len(y)
+    batches = [np.arange(n)] * spec.max_steps
     if spec.rule in ("sgd", "stochastic-1-sam"):
-        rng = stream("batches", spec.seed, samples=N, batch_size=1, sampling=spec.sampling)
-        drawn = Batches(N, 1, rng, spec.sampling == "replacement").order(0, -(-spec.max_steps // N))
+        rng = stream("batches", spec.seed, samples=n, batch_size=1, sampling=spec.sampling)
+        drawn = Batches(n, 1, rng, spec.sampling == "replacement").order(0, -(-spec.max_steps // n))
         batches = list(drawn.reshape(-1, 1)[: spec.max_steps])
     return naive.diagonal_train(spec.alpha, X, y, batches, spec.step_size, rules, weighted)
 
@@ -147,6 +148,21 @@ def test_normalised_rules_match_the_twin(path, changes, normalisation):
     """1e-12 after 200 steps: a perturbation that does not vanish near a minimum makes longer runs chaotic."""
     one = spec(path, max_steps=200, normalisation=normalisation, **changes)
     assert gap(trained(one), twin(one)) < 1e-12
+
+
+@pytest.mark.parametrize("changes", PERTURBED.values(), ids=PERTURBED)
+def test_long_normalised_run_matches_the_twin(tmp_path, many_steps, changes):
+    """Where nothing fits, no block's gradient vanishes and long runs stay smooth; n-SAM's does, so its steps are small.
+
+    The control: a radius changed by a millionth shows.
+    """
+    X, y = problem(11, 4, noise=1.0)
+    np.savez(tmp_path / "noisy.npz", X=X, y=y)
+    step = 2e-4 if changes["rule"] == "n-sam" else 0.01
+    common = {"radius": 0.02, "normalisation": 1.0, "step_size": step, "max_steps": many_steps, "alpha": 0.3}
+    one = spec(tmp_path / "noisy.npz", **common, **changes)
+    assert gap(trained(one), twin(one, problem=(X, y))) < 1e-12
+    assert gap(trained(one), twin(one, problem=(X, y), radius=0.02 * (1 + 1e-6))) > 1e-10
 
 
 CONTROLS = {

@@ -10,8 +10,9 @@ from scipy.integrate import simpson, solve_ivp
 
 from simulate import diagonal_flow
 from simulate.diagonal import sharpness
-from simulate.diagonal_flow import integrate_flow, realisable_part
+from simulate.diagonal_flow import LARGEST_DIMENSION, integrate_flow, realisable_part
 from simulate.diagonal_run import DiagonalSpec, run
+from simulate.parameters import ParameterError
 from simulate.regression import RegressionFile, RegressionInstance, SparseRegression, draw_regression
 from simulate.update import Rule
 
@@ -353,6 +354,16 @@ def test_history_has_the_shapes_it_promises():
         expected = dict.fromkeys(("step", "time", "train_loss", "test_loss", "l1_norm", "loss_integral"), (3,))
         expected |= dict.fromkeys(names, (3, 9)) | ({"sharpness": (3,)} if with_sharpness else {})
         assert shapes == expected
+
+
+def test_dimension_beyond_the_integrator_is_one_error():
+    """LSODA counts its workspace in 32 bits; beyond them it would fail, which reads as a divergence."""
+    d = LARGEST_DIMENSION
+    assert (3 * d + 1) * (3 * d + 10) + 22 < 2**31 <= (3 * d + 4) * (3 * d + 13) + 22
+    data = SparseRegression(1, d + 1, test_samples=0)
+    with pytest.raises(ParameterError, match=rf"dimension \(d\) of a flow = {d + 1}: must be .* <= {d}"):
+        run(spec(data, max_time=1e-3))
+    assert run(spec(data, "gd", max_steps=1)).status == "max-steps"
 
 
 # realisable targets

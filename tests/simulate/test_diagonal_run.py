@@ -11,7 +11,7 @@ from pathlib import Path
 import naive
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulate.diagonal import COLLAPSE, DiagonalNetwork
@@ -246,6 +246,14 @@ def test_loss_that_is_not_finite_at_the_start_is_divergence(alpha):
         assert np.isnan(result.train_loss)
 
 
+@pytest.mark.parametrize("changes", EVERY)
+def test_targets_beyond_float64_are_a_divergence(changes):
+    """Without a warning."""
+    result = run(spec(dataclasses.replace(SMALL, noise_std=1e308), **changes))
+    assert result.status == "diverged"
+    assert not math.isfinite(result.train_loss)
+
+
 @pytest.mark.parametrize("rule", ["1-sam", "stochastic-1-sam"])
 def test_collapse_is_a_status(rule):
     """A radius far too large at small steps shrinks every weight below 1e-8 of its start, and the loss is that of 0."""
@@ -475,7 +483,8 @@ def test_data_of_another_kind_is_named(value):
         DiagonalSpec(data=value)
 
 
-@pytest.mark.parametrize("value", [(), (0.1, 0.0), (0.1, -1.0), (0.1, math.nan), ("a",), [[0.1]], np.ones((2, 2))])
+@pytest.mark.parametrize("value", [(), (0.1, 0.0), (0.1, -1.0), (0.1, math.nan), ("a",), [[0.1]], np.ones((2, 2)),
+                                   np.array(0.1), b"1", 10**400, (10**400,)], ids=repr)  # fmt: skip
 def test_bad_alpha_of_a_coordinate_is_named(value):
     with pytest.raises(ParameterError, match="alpha = "):
         spec(alpha=value)
@@ -612,6 +621,28 @@ def test_any_run_ends_and_says_how(one):
     assert (np.diff(result.history["time"]) > 0.0).all()
     assert not one.is_flow or result.time <= one.max_time
     assert one.is_flow or result.steps <= one.max_steps
+
+
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.just(10**400), st.floats(), st.complex_numbers(), st.text(max_size=3),
+    st.binary(max_size=3), st.fractions(), st.sampled_from(STEP_RULES + FLOW_RULES + SAMPLINGS),
+    st.lists(st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=2)), max_size=3),
+    st.builds(np.array, st.one_of(st.floats(), st.text(max_size=2), st.lists(st.floats(), max_size=3))),
+)  # fmt: skip
+
+
+@settings(max_examples=200)
+@given(specifications(), st.sampled_from([f.name for f in dataclasses.fields(DiagonalSpec)]), ANYTHING)
+def test_any_value_is_taken_or_named(one, field, value):
+    """No error but ParameterError, which says what is allowed; what is taken has an identity and can be written."""
+    taken, message = one, None
+    try:
+        taken = dataclasses.replace(one, **{field: value})
+    except ParameterError as error:
+        message = str(error)
+    assert message is None or ": must be " in message
+    assert dataclasses.replace(taken) == taken
+    assert len(taken.key()) == 64
 
 
 @given(specifications().filter(lambda s: not s.is_flow and s.rule not in STOCHASTIC and s.normalisation == 0.0))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simulate.conv_run import ConvSpec, VectorFile
-from simulate.parameters import choice, integer, real
+from simulate.parameters import choice, integer, real, sequence
 from simulate.signal_noise import SignalNoise
 
 NEVER = [math.nan, math.inf, -math.inf, True, False, np.True_, "1", None, [1], 1 + 0j]
@@ -112,3 +112,22 @@ def test_checks_themselves():
         real("x", 0, strict=True)
     with pytest.raises(ValueError, match=r"^c = 'd': must be one of a, b$"):
         choice("c", "d", ("a", "b"))
+    assert sequence("s", range(2), "") == sequence("s", np.arange(2), "") == (0, 1)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400)], ids=["+", "-"])
+def test_integer_beyond_the_floats_is_no_number(value):
+    with pytest.raises(ValueError, match=r"x = .*must be a finite number"):
+        real("x", value)
+
+
+@pytest.mark.parametrize("value", [["a"], np.array("a"), np.array(["a", "b"])], ids=repr)
+def test_container_is_no_choice(value):
+    with pytest.raises(ValueError, match=r"c = .*must be one of a, b"):
+        choice("c", value, ("a", "b"))
+
+
+@pytest.mark.parametrize("value", [5, None, "12", b"12", np.array(5)], ids=repr)
+def test_what_is_no_sequence(value):
+    with pytest.raises(ValueError, match=r"s = .*must be numbers"):
+        sequence("s", value, "numbers")

@@ -102,6 +102,22 @@ def test_minimiser_of_simple_problems():
     assert twice[2] < 1e-12
 
 
+@pytest.mark.parametrize("log_alpha", [5.0, 0.0, -3.0, -20.0, -70.0])
+def test_rows_may_depend_on_one_another(log_alpha):
+    """Repeated rows change nothing, and a design of low rank is what any basis of its rows is."""
+    rng = np.random.default_rng(0)
+    X, y = PROBLEM.X, rng.standard_normal(5)
+    plain = minimiser(X, y, log_alpha)[0]
+    twice = [0, 0, 1, 2, 3, 4, 4]
+    mixed = rng.standard_normal((8, 5))
+    for rows, targets in ((X[twice], y[twice]), (mixed @ X, mixed @ y)):
+        beta, nu, residual = minimiser(rows, targets, log_alpha)
+        assert residual < 1e-12
+        assert beta == pytest.approx(plain, abs=1e-10)
+        assert beta == pytest.approx(dual_coefficients(rows, nu, np.full(9, log_alpha)), rel=1e-13)
+    assert np.abs(minimiser(X[1:], y[1:], log_alpha)[0] - plain).max() > 1e-3  # the control: a row that counts
+
+
 # alpha_eff
 
 

@@ -40,8 +40,8 @@ def dual_coefficients(X, nu, log_alpha):
 def minimiser(X, y, log_alpha, tolerance=1e-13):
     """Return (beta, nu, residual) of min phi_alpha(beta) s.t. X beta = y, residual = ‖X beta − y‖/‖y‖.
 
-    X (n, d), y (n,) in its range, log_alpha a number or (d,); beta (d,), nu (n,). Stops at `tolerance`, or where
-    rounding lets the residual fall no further.
+    X (n, d), y (n,) in its range, log_alpha a number or (d,); beta (d,), nu (n,). Rows that depend on others get no
+    say: their nu is 0. Stops at `tolerance`, or where rounding lets the residual fall no further.
     """
     from scipy.linalg import qr, solve_triangular
 
@@ -52,6 +52,9 @@ def minimiser(X, y, log_alpha, tolerance=1e-13):
     nu = np.zeros(n)
     if size == 0.0:
         return np.zeros(d), nu, 0.0
+    R, order = qr(X.T, mode="r", pivoting=True)
+    weight = np.abs(np.diag(R))
+    independent = order[: int((weight > max(n, d) * np.finfo(float).eps * weight[0]).sum())]
     best, stalled = (np.zeros(d), nu, np.inf), 0
     for _ in range(MOST_ITERATIONS):
         z = np.abs(X.T @ nu)
@@ -67,11 +70,11 @@ def minimiser(X, y, log_alpha, tolerance=1e-13):
         # f'' = X diag(h) Xᵀ with h = 2 alpha² cosh z, far apart in size: QR of its rows, largest first, keeps them all
         log_h = 2.0 * log_alpha + z + np.log1p(np.exp(-2.0 * z))
         top = log_h.max()
-        rows = X.T * np.exp(0.5 * (log_h - top))[:, None]
+        rows = X[independent].T * np.exp(0.5 * (log_h - top))[:, None]
         rows = rows[np.argsort(-np.abs(rows).max(axis=1))]
         R, order = qr(rows, mode="economic", pivoting=True)[1:]
-        rank = int((np.abs(np.diag(R)) > 1e-200).sum())
-        R, kept = R[:rank, :rank], order[:rank]
+        rank = int((np.abs(np.diag(R)) > 1e-150).sum())  # what is smaller is divided by twice, beyond the floats
+        R, kept = R[:rank, :rank], independent[order[:rank]]
         step = np.zeros(n)
         half = solve_triangular(R, -gradient[kept], trans="T")
         with np.errstate(over="ignore"):
