@@ -15,6 +15,10 @@ The face of the project: the command line, and the same as Python calls.
     results = sharpbounds.simulate(spec, seeds=16)
     print(sum(result.test_loss for result in results) / 16)
 
+    spec = sharpbounds.finite_sum(objective="ridge", reg=0.1, rule="sam", sampling="importance", steps=10_000)
+    results = sharpbounds.simulate(spec, seeds=16)
+    print(sum(result.gap for result in results) / 16)
+
 Start-up imports neither numba nor scipy: a command loads what it needs when it runs.
 """
 
@@ -30,6 +34,7 @@ _PUBLIC = {
     "verify": "theory.commands:verify_claims",
     "conv": "theory.conv_command:conv_spec",
     "diagonal": "theory.diagonal_command:diagonal_spec",
+    "finite_sum": "theory.finite_sum_command:finite_sum_spec",
     "simulate": "theory.simulate_output:simulate_seeds",
 }
 __all__ = ["main", *_PUBLIC]
@@ -79,7 +84,11 @@ def _group(name, commands, text):
 
 simulate_group = _group(
     "simulate",
-    {"conv": "theory.conv_command:conv", "diagonal": "theory.diagonal_command:diagonal"},
+    {
+        "conv": "theory.conv_command:conv",
+        "diagonal": "theory.diagonal_command:diagonal",
+        "finite-sum": "theory.finite_sum_command:finite_sum",
+    },
     "Simulate a model exactly.",
 )
 main = _group(

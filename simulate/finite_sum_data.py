@@ -19,9 +19,9 @@ from simulate.streams import stream
 
 OBJECTIVES = {
     "least-squares": "square", "ridge": "square", "quadratic": "square", "logistic": "logistic", "pl": "sine",
-    "nonconvex": "robust",
+    "nonconvex": "robust", "wave": "wave",
 }  # fmt: skip
-"""The loss of each objective by name; quadratic draws samples of full rank."""
+"""The loss of each objective by name."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def load_sum(data, objective: str, reg: float, seed: int) -> tuple[FiniteSum, np
     if isinstance(data, DrawnSum):
         A, products, solution, noise = draw_sum(data, seed)
         start = np.zeros(data.dimension)
-        if loss == "logistic":
+        if loss in ("logistic", "wave"):
             return finite_sum(loss, A, np.where(products + noise >= 0.0, 1.0, -1.0), reg, data.samples), start
         if data.noise_std == 0.0 and reg == 0.0:
             return finite_sum(loss, A, products, reg, data.samples, minimiser=solution), start

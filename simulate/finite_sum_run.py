@@ -20,7 +20,8 @@ class FiniteSumSpec(Specification):
     objective one of OBJECTIVES with ridge parameter reg; radius rho, normalisation lam in [0, 1] and step_size gamma of
     Unified SAM (GD at rho = 0, USAM at lam = 0, SAM at lam = 1); schedule, decay and radii as in
     `finite_sum.Schedule`, whose horizon is max_steps; sampling one of SAMPLINGS with batch_size tau (nice, replacement)
-    or probabilities (single; None: equal). `record` lists steps.
+    or probabilities (single; None: equal). Drawn data come from data_seed (None: seed), batches from seed. `record`
+    lists steps.
     """
 
     model = "finite-sum"
@@ -39,6 +40,7 @@ class FiniteSumSpec(Specification):
     probabilities: tuple[float, ...] | None = None
     max_steps: int = 1000
     seed: int = 0
+    data_seed: int | None = None
     record: tuple[int, ...] = ()
 
     def __post_init__(self):
@@ -67,8 +69,15 @@ class FiniteSumSpec(Specification):
             batch_size=integer("batch_size (tau)", self.batch_size, 1),
             max_steps=integer("max_steps", self.max_steps, 0),
             seed=integer("seed", self.seed, 0),
+            data_seed=self.data_seed if self.data_seed is None else integer("data_seed", self.data_seed, 0),
             record=recorded_steps(self.record),
         )
+
+    def load(self):
+        """Return the problem, its sampling and the start x_0 (d,)."""
+        seed = self.seed if self.data_seed is None else self.data_seed
+        problem, start = load_sum(self.data, self.objective, self.reg, seed)
+        return problem, sampling(self.sampling, problem, self.batch_size, self.probabilities), start
 
     def run(self) -> "FiniteSumResult":
         """See `run`."""
@@ -95,8 +104,7 @@ class FiniteSumResult(Result):
 
 def run(spec: FiniteSumSpec) -> FiniteSumResult:
     """Draw or read the problem and follow one path. Pure: the same specification gives the same bits."""
-    problem, start = load_sum(spec.data, spec.objective, spec.reg, spec.seed)
-    draws = sampling(spec.sampling, problem, spec.batch_size, spec.probabilities)
+    problem, draws, start = spec.load()
     schedule = Schedule(spec.step_size, spec.radius, spec.schedule, spec.decay, spec.radii, max(spec.max_steps, 1))
     fields = {"samples": problem.samples, "sampling": spec.sampling, "batch_size": draws.batch_size}
     batches = draws.batches(stream("batches", spec.seed, **fields))

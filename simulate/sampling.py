@@ -52,7 +52,8 @@ class Sampling:
         for weights, draw in zip(V, draws, strict=True):
             np.add.at(weights, list(draw), self.weights[list(draw)])
         if self.kind == "replacement":  # so many orders in which each multiset can be drawn
-            orders = [factorial(tau) // prod(map(factorial, counts)) for counts in np.rint(V * tau).astype(int).tolist()]
+            counts = np.rint(V * tau).astype(int).tolist()
+            orders = [factorial(tau) // prod(map(factorial, count)) for count in counts]
             return V, np.array(orders) / n**tau
         return V, np.full(count, 1.0 / count) if self.probabilities is None else self.probabilities.copy()
 

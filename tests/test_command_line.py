@@ -69,7 +69,7 @@ def outside(*arguments, **environment):
 # help, start-up
 
 
-MODELS = [("simulate", "conv"), ("simulate", "diagonal")]
+MODELS = [("simulate", "conv"), ("simulate", "diagonal"), ("simulate", "finite-sum")]
 COMMANDS = [(), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("cite",)]
 
 
@@ -102,7 +102,7 @@ def test_unknown_words(arguments):
 
 LIGHT = [
     ["list"], ["list", "--json"], ["cite"], ["--help"], ["verify", "--help"], ["simulate", "--help"],
-    ["simulate", "conv", "--help"], ["simulate", "diagonal", "--help"],
+    ["simulate", "conv", "--help"], ["simulate", "diagonal", "--help"], ["simulate", "finite-sum", "--help"],
 ]  # fmt: skip
 
 
@@ -736,7 +736,8 @@ def test_public_names():
     assert sharpbounds.papers() is papers()
     assert sharpbounds.check is importlib.import_module("theory.check").check
     assert all(callable(getattr(sharpbounds, name)) for name in sharpbounds.__all__)
-    assert set(sharpbounds.__all__) == {"main", "claims", "papers", "check", "verify", "conv", "diagonal", "simulate"}
+    models = {"conv", "diagonal", "finite_sum"}
+    assert set(sharpbounds.__all__) == {"main", "claims", "papers", "check", "verify", "simulate", *models}
     for name in ("nope", "Verify", "__wrapped__"):
         with pytest.raises(AttributeError, match=name):
             getattr(sharpbounds, name)

@@ -6,7 +6,7 @@ import click
 
 from simulate.parameters import choice, integer, real, reject
 from theory.parameter_types import BATCH_SIZE, COUNT
-from theory.simulate_output import Shown, every, given, run_and_print, run_options
+from theory.simulate_output import Shown, every, given, run_and_print, run_options, seeded
 
 RULES = ("sgd", "sam", "sam-then-sgd")
 
@@ -42,9 +42,7 @@ def conv_spec(
         if own.weights is not None:
             width = len(own.weights) // 2
         rate = float(np.mean(own.labels != own.signal_labels))
-    spec = ConvSpec(
-        source, width, sigma_0, rule, 0.0, 0, batch, eta, max_steps, stop_loss, seed, space, tuple(record)
-    )
+    spec = ConvSpec(source, width, sigma_0, rule, 0.0, 0, batch, eta, max_steps, stop_loss, seed, space, tuple(record))
     for one, other, names in ((tau, tau_c3, "tau and tau_c3"), (sam_steps, kappa, "sam_steps and kappa")):
         if one is not None and other is not None:
             reject(names, (one, other), "given one at a time")
@@ -130,4 +128,4 @@ def conv(context, seeds, record, save, workers, as_json, **letters):
             if name in decided:
                 reject("--" + name.replace("_", "-"), value, "left out with --data, whose file decides it")
     spec = conv_spec(**letters, record=every(record, letters["max_steps"]))
-    run_and_print(spec, SHOWN, record, seeds, save, workers, as_json)
+    run_and_print(seeded(spec, seeds), SHOWN, record, save, workers, as_json)

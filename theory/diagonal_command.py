@@ -4,7 +4,7 @@ import click
 
 from simulate.parameters import choice, integer, real, reject
 from theory.parameter_types import COUNT, NUMBERS
-from theory.simulate_output import MOST_STATES, Shown, every, given, run_and_print, run_options
+from theory.simulate_output import MOST_STATES, Shown, every, given, run_and_print, run_options, seeded
 
 STEP_RULES = ("gd", "sgd", "n-sam", "1-sam", "m-sam", "stochastic-1-sam")
 FLOW_RULES = ("gradient-flow", "n-sam-flow", "1-sam-flow", "m-sam-flow")
@@ -157,4 +157,4 @@ def diagonal(context, seeds, record, record_times, save, workers, as_json, **let
             reject("record_times", record_times, f"{_STEPS}, whose states --record keeps")
         kept = every(record, steps)
     spec = diagonal_spec(**letters, record=kept)
-    run_and_print(spec, SHOWN, record, seeds, save, workers, as_json)
+    run_and_print(seeded(spec, seeds), SHOWN, record, save, workers, as_json)

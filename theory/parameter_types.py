@@ -44,4 +44,20 @@ class _Numbers(click.ParamType):
             self.fail(f"{value!r} is not a list of numbers separated by commas", param, context)
 
 
+class NumberOr(click.ParamType):
+    """A number, or one word."""
+
+    def __init__(self, word):
+        self.word = word
+        self.name = f"float|{word}"
+
+    def convert(self, value, param, context):
+        if value == self.word or isinstance(value, float):
+            return value
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor `{self.word}`", param, context)
+
+
 COUNT, BATCH_SIZE, NUMBERS = _Count(), _BatchSize(), _Numbers()

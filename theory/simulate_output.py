@@ -53,9 +53,14 @@ def simulate_seeds(spec, seeds=1, workers=1, store=None):
     """Return the results of `spec` at the seeds spec.seed, spec.seed + 1, … (see `simulate.run.Result`)."""
     from simulate.runner import Runner
 
-    count = integer("seeds", seeds, 1, 1_000_000)
+    specs = seeded(spec, seeds)
     with Runner(workers, store) as runner:
-        return runner.run([replace(spec, seed=spec.seed + k) for k in range(count)])
+        return runner.run(specs)
+
+
+def seeded(spec, seeds):
+    """Return `spec` at the seeds spec.seed, spec.seed + 1, …"""
+    return [replace(spec, seed=spec.seed + k) for k in range(integer("seeds", seeds, 1, 1_000_000))]
 
 
 @dataclass(frozen=True)
@@ -64,32 +69,65 @@ class Shown:
 
     `fields` are the attributes that --json prints. The table prints the numbers among them; of an array it prints what
     `columns` makes of it, {field: (title, function)}, or nothing. Over several seeds the mean of the field `mean` is
-    printed in the format `figures`: over the finite values of runs that did not diverge, with their number.
+    printed in the format `figures`: over the finite values of runs that did not diverge, with their number. `series`
+    are records printed at every recorded step, --json each run's, the table the first's mean over the seeds.
     """
 
     fields: tuple[str, ...]
     columns: dict[str, tuple[str, Callable]]
     mean: str
     figures: str
+    series: tuple[str, ...] = ()
 
 
-def run_and_print(spec, shown, record, seeds, save, workers, as_json):
-    """Carry out the runs of a command, write them to `save` and print them; `record` is what the user gave."""
+def run_and_print(specs, shown, record, save, workers, as_json, constants=None):
+    """Carry out the runs of a command, one a seed, write them to `save` and print them.
+
+    `record` is what the user gave; `constants(spec)` a dictionary of numbers to be printed with each run.
+    """
+    from simulate.runner import Runner
     from theory.commands import check_output, plain_json, write_whole
 
     check_output(save)
-    results = simulate_seeds(spec, seeds, workers)
+    spec = specs[0]
+    with Runner(workers) as runner:
+        results = runner.run(specs)
     runs = [
-        {"seed": spec.seed + k, **{name: getattr(result, name) for name in shown.fields}}
-        for k, result in enumerate(results)
+        {"seed": one.seed, **{name: getattr(result, name) for name in shown.fields}}
+        for one, result in zip(specs, results, strict=True)
     ]
     if save:
         write_whole(save, _archive(spec, runs, results))
     if as_json:
         plain = spec.to_dict() | {"record": record}
+        for one, run, result in zip(specs, runs, results, strict=True):
+            if shown.series:
+                run["recorded"] = {name: result.history[name] for name in ("step", *shown.series)}
+            if constants:
+                run["constants"] = constants(one)
         click.echo(json.dumps(plain_json({"spec": plain, "runs": runs}), indent=2))
     else:
         _table(runs, shown)
+        if shown.series and record:
+            _series(results, shown.series[0])
+        if constants:
+            texts = (f"{name} = {value:.5g}" for name, value in constants(spec).items())
+            click.echo(f"\nconstants of seed {spec.seed}: " + ", ".join(texts))
+
+
+def _series(results, name):
+    """The mean of a record over the runs that reached each step, with its standard error."""
+    import numpy as np
+
+    values = {}
+    for result in results:
+        for step, value in zip(result.history["step"].tolist(), result.history[name].tolist(), strict=True):
+            values.setdefault(step, []).append(value)
+    click.echo(f"\n{'step':>14}  {'mean ' + name:>14}  {'standard error':>14}  {'runs':>6}")
+    for step in sorted(values):
+        found = np.array(values[step])
+        error = found.std(ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.nan
+        click.echo(f"{step:>14}  {found.mean():>14.5g}  {error:>14.2g}  {len(found):>6}")
 
 
 def _archive(spec, runs, results):

@@ -42,4 +42,5 @@ THEOREMS = (
     "discretisation",
     "rounding",
     "switching",
+    "stochastic_usam",
 )

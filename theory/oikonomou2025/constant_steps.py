@@ -8,8 +8,8 @@ Claim. For rho ≤ rho* = mu/(L [mu + 2D(1−lam)²]) and gamma ≤ gamma* = (mu
     E[f(x_t) − f*] ≤ (1 − gamma mu)^t (f(x_0) − f*) + N,
     N = (L/mu) {C [gamma + rho (1−lam)² (1 + 2L² gamma rho)] + rho lam² (1 + 2L² gamma rho)}.
 
-L has to bound the Lipschitz constant of each g_S: max L_i/(n p_i) where one sample is drawn with probabilities p_i. With
-max L_i alone, two parabolas and a rare sample are a counterexample, here as a claim that fails.
+L has to bound the Lipschitz constant of each g_S: max L_i/(n p_i) where one sample is drawn with probabilities p_i.
+With max L_i alone, two parabolas and a rare sample are a counterexample, here as a claim that fails.
 
 Ours. Keeping ‖e‖ ≤ rho ((1−lam)‖g‖ + lam) apart in the two places where it enters (docs/convergence.md),
 
@@ -24,20 +24,15 @@ Source. Oikonomou & Loizou 2025, Theorem 3.2.
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Outcome, Samples
-from theory.oikonomou2025.setting import (
-    NOMINAL,
+from theory.finite_sums import (
     PL_FAMILIES,
-    SMALL_RADIUS,
-    SMALL_STEP,
-    SMOOTH_DRAWS,
-    Constants,
-    constants,
     enumerate_instances,
     given_spec,
     instances,
     random_normalisations,
     slack_notes,
 )
+from theory.oikonomou2025.setting import NOMINAL, SMALL_RADIUS, SMALL_STEP, SMOOTH_DRAWS, Constants, constants
 
 STEPS = 3
 
@@ -148,7 +143,7 @@ def rare_constants(L, p, distance):
 
 
 def rare_moments(p, lam, rho, gamma, distance):
-    """Return (mean, standard deviation) of x in the stationary state, while |x| stays below s: the step is affine there.
+    """Return (mean, standard deviation) of x in the stationary state; the step is affine while |x| stays below s.
 
     With w = 1/(2p_i) and centre c_i, e = rho ((1−lam) w (x − c_i) − lam sign c_i), x ← x − gamma w (x + e − c_i).
     """
@@ -246,7 +241,7 @@ CLAIMS = (
     Claim(
         id="oikonomou2025/constant-steps-sharper",
         title="A floor of order rho² for SAM, at any radius",
-        statement="E[f(x_t) − f*] ≤ (1 − gamma mu)^t (f(x_0) − f*) + N' for gamma ≤ the sharper cap, any rho at lam = 1",
+        statement="E[f(x_t) − f*] ≤ (1 − gamma mu)^t (f(x_0) − f*) + N', gamma ≤ the sharper cap, any rho at lam = 1",
         hypotheses=(SMOOTH_DRAWS,),
         observe=observe,
         control=Control("no floor", predict_no_floor),

@@ -20,7 +20,8 @@ arXiv:2002.03329, Propositions 2 and 3.
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
-from theory.oikonomou2025.setting import PL_FAMILIES, constants, enumerate_instances, instances, slack_notes
+from theory.finite_sums import PL_FAMILIES, instances, slack_notes
+from theory.oikonomou2025.setting import constants
 
 
 def residual_bound(A, B, C, gap, square):

@@ -1,0 +1,93 @@
+"""What claims about finite sums share: random small problems and samplings, exact expectations, given runs."""
+
+import numpy as np
+
+PL_FAMILIES = ("square", "interpolated", "ridge", "full rank", "logistic", "sine")
+
+
+def random_problem(rng, family):
+    """Return a small random finite sum: n = 2 … 4 functions of d = 1 … 3 variables, rows and targets Gaussian."""
+    from simulate.objective import finite_sum
+
+    n, d = int(rng.integers(2, 5)), int(rng.integers(1, 4))
+    if family in ("sine", "robust"):
+        d = max(d, n)
+    rows = d if family == "full rank" else 1
+    A = rng.standard_normal((n * rows, d)) * np.exp(rng.uniform(-1.0, 1.0, (n, 1))).repeat(rows, 0)
+    b = rng.standard_normal(n * rows)
+    if family in ("interpolated", "sine", "robust"):
+        x = rng.standard_normal(d)
+        return finite_sum({"interpolated": "square"}.get(family, family), A, A @ x, minimiser=x)
+    if family == "logistic":
+        return finite_sum("logistic", A, np.where(b > 0.0, 1.0, -1.0), float(np.exp(rng.uniform(-4.0, 0.0))))
+    reg = float(np.exp(rng.uniform(-4.0, 1.0))) if family == "ridge" else 0.0
+    return finite_sum("square", A, b, reg, n)
+
+
+def random_sampling(rng, problem):
+    """Return a random sampling of a problem."""
+    from simulate.sampling import SAMPLINGS, sampling
+
+    n, kind = problem.samples, SAMPLINGS[rng.integers(len(SAMPLINGS))]
+    tau = int(rng.integers(1, n)) if kind == "nice" else int(rng.integers(1, 3)) if kind == "replacement" else 1
+    p = rng.dirichlet(np.ones(n)) * 0.95 + 0.05 / n if kind == "single" else None
+    return sampling(kind, problem, tau, p)
+
+
+def random_normalisations(rng, count):
+    """Return lam (count,): 0, 1 and uniform in between, a third of each."""
+    return np.where(rng.random(count) < 1 / 3, 0.0, np.where(rng.random(count) < 0.5, 1.0, rng.random(count)))
+
+
+def enumerate_instances(problem, draws, starts, gammas, radii, lam, steps):
+    """Return exact E[f(x_t) − f*] and E‖∇f(x_t)‖² (count, steps + 1) of constant steps: starts − x* (count, d)."""
+    from simulate.finite_sum import enumerate_paths
+    from simulate.lanes import padded
+
+    count, k = len(starts), problem.rows
+    V, P = draws.law()
+
+    def all_of(array):
+        return np.ascontiguousarray(np.broadcast_to(array, (count, *np.shape(array))))
+
+    gaps, squares = np.empty((count, steps + 1)), np.empty((count, steps + 1))
+    enumerate_paths(
+        problem.code, all_of(problem.padded_A), all_of(problem.offsets), all_of(problem.targets), all_of(problem.reg),
+        all_of(problem.padded_anchor), padded(starts), all_of(np.repeat(V, k, axis=1) / k), all_of(P),
+        np.repeat(gammas[:, None], steps, axis=1), np.repeat(radii[:, None], steps, axis=1), lam,
+        all_of(problem.floor), gaps, squares,
+    )  # fmt: skip
+    return gaps, squares
+
+
+def instances(settings, families=PL_FAMILIES):
+    """Yield (problem, draws, rng) of settings["problems"] random problems, each family in turn."""
+    from simulate.streams import stream
+
+    for k in range(settings["problems"]):
+        rng = stream("instances", settings["seed"] + k)
+        problem = random_problem(rng, families[k % len(families)])
+        yield problem, random_sampling(rng, problem), rng
+
+
+def given_spec(problem, draws, start, **run):
+    """Return the specification of a run on a given problem and sampling from `start` (d,)."""
+    from simulate.finite_sum_data import OBJECTIVES, GivenSum
+    from simulate.finite_sum_run import FiniteSumSpec
+
+    names = {loss: name for name, loss in OBJECTIVES.items()} | {"square": "ridge" if problem.reg else "quadratic"}
+    rows, *vectors = (array.tolist() for array in (problem.A, problem.targets, start))
+    data = GivenSum(tuple(map(tuple, rows)), *map(tuple, vectors), problem.samples)
+    drawn = {"sampling": draws.kind}
+    if draws.kind in ("nice", "replacement"):
+        drawn["batch_size"] = draws.batch_size
+    if draws.kind == "single":
+        drawn["probabilities"] = tuple(draws.probabilities.tolist())
+    return FiniteSumSpec(data, names[problem.loss], problem.reg, **drawn, **run)
+
+
+def slack_notes(ratios, count):
+    """Return what is printed of bound/observed (points,): the smallest, the median, and how many instances."""
+    ratios = ratios[np.isfinite(ratios)]
+    return {"least bound/observed": float(ratios.min()), "median bound/observed": float(np.median(ratios)),
+            "instances": int(count)}  # fmt: skip
