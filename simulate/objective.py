@@ -21,7 +21,7 @@ from functools import cached_property
 import numpy as np
 
 from simulate.compiled import kernel
-from simulate.lanes import inner, padded
+from simulate.lanes import borrowed, inner, padded
 from simulate.parameters import choice, reject
 
 LOSSES = ("square", "logistic", "sine", "robust", "wave")
@@ -124,14 +124,20 @@ def gradient(loss, A, offsets, targets, rows, weights, reg, anchor, y, g):
 @kernel
 def _measure(loss, A, offsets, targets, reg, anchor, Y, gaps, gradients):
     """Write the mean excess + (reg/2)‖y‖² (states,) and ∇f (states, d) at the points x* + Y (states, d)."""
+    A, Y, gradients = borrowed(A), borrowed(Y), borrowed(gradients)
     R = len(A)
-    rows, weights = np.arange(R), np.full(R, 1.0 / R)
     for s in range(len(Y)):
-        y, total = Y[s], 0.0
+        y, g, total = Y[s], gradients[s], 0.0
+        for j in range(g.size):
+            g[j] = reg * (anchor[j] + y[j])
         for k in range(R):
-            total += excess(loss, offsets[k], targets[k], inner(A[k], y))
+            a = A[k]
+            t = inner(a, y)
+            total += excess(loss, offsets[k], targets[k], t)
+            c = slope(loss, offsets[k] + t, targets[k]) / R
+            for j in range(g.size):
+                g[j] += c * a[j]
         gaps[s] = total / R + 0.5 * reg * inner(y, y)
-        gradient(loss, A, offsets, targets, rows, weights, reg, anchor, y, gradients[s])
 
 
 @dataclass(frozen=True, eq=False)

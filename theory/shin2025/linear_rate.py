@@ -1,0 +1,123 @@
+"""Stochastic USAM converges linearly where the samples interpolate.
+
+Setting. One uniform sample a step, x ← x − eta ∇f_i(x + rho ∇f_i(x)); each f_i beta-smooth with inf f_i = 0, all
+attained at one point; f lambda-smooth with ‖∇f‖² ≥ alpha f (PL with alpha = 2 mu).
+
+Claim. For rho < 1/((beta/alpha + ½) beta), with m = alpha − (beta + alpha/2) beta rho and
+eta* = m/(2 lambda beta (1 + beta rho)²),
+
+    E f(x_t) ≤ (1 − m eta*/2)^t f(x_0).
+
+Ours. The same with m' = alpha − beta rho √(2 alpha beta) in place of m, for rho < √(alpha/(2 beta))/beta: it is never
+smaller (docs/convergence.md).
+
+Source. Shin, Lee, Andriushchenko & Lee 2025, arXiv:2311.17539, Theorem 2.
+"""
+
+import numpy as np
+
+from theory.claim import Claim, Control, Hypothesis, Kind, Samples
+from theory.finite_sums import enumerate_instances, random_problem, slack_notes
+
+INTERPOLATION = Hypothesis("interpolation", "all f_i attain inf f_i = 0 at one point (sigma* = 0)", lambda a: 1.0)
+RADIUS = Hypothesis("radius", "m > 0", lambda a: 1.0 / a["rho/largest rho"], required=1.0)
+FAMILIES = ("interpolated", "sine")
+
+
+def published_margin(alpha, beta, rho):
+    """Return m = alpha − (beta + alpha/2) beta rho."""
+    return alpha - (beta + 0.5 * alpha) * beta * rho
+
+
+def sharper_margin(alpha, beta, rho):
+    """Return m' = alpha − beta rho √(2 alpha beta)."""
+    return alpha - beta * rho * np.sqrt(2.0 * alpha * beta)
+
+
+def largest_radius(alpha, beta, form):
+    """Return the radius at which the margin is 0."""
+    if form == "published":
+        return 1.0 / ((beta / alpha + 0.5) * beta)
+    return np.sqrt(alpha / (2.0 * beta)) / beta
+
+
+MARGINS = {"published": published_margin, "sharper": sharper_margin}
+
+
+def step_size(margin, beta, smooth, rho):
+    """Return eta* = m/(2 lambda beta (1 + beta rho)²)."""
+    return margin / (2.0 * smooth * beta * (1.0 + beta * rho) ** 2)
+
+
+def rate(margin, eta):
+    """Return 1 − m eta*/2."""
+    return 1.0 - 0.5 * margin * eta
+
+
+def constants(problem):
+    """Return (alpha, beta, lambda)."""
+    return 2.0 * problem.pl_constant, float(problem.sample_lipschitz.max()), problem.lipschitz
+
+
+def observe(settings, runner):
+    """E f(x_t)/f(x_0): over every draw (three steps), and after many steps by moments, in units of 1/rate^t."""
+    from simulate.finite_sum import Schedule, expected_quadratic
+    from simulate.sampling import sampling
+    from simulate.streams import stream
+
+    count, few, long = settings["points"], [], []
+    for k in range(settings["problems"]):
+        rng = stream("interpolating problems", settings["seed"] + k)
+        problem = random_problem(rng, FAMILIES[k % 2])
+        draws = sampling("single", problem)
+        alpha, beta, smooth = constants(problem)
+        rho = largest_radius(alpha, beta, settings["form"]) * rng.random(count)
+        margin = MARGINS[settings["form"]](alpha, beta, rho)
+        eta = step_size(margin, beta, smooth, rho)
+        starts = rng.standard_normal((count, len(problem.anchor))) * np.exp(rng.uniform(-5.0, 5.0, (count, 1)))
+        gaps, _ = enumerate_instances(problem, draws, starts, eta, rho, np.zeros(count), 3)
+        few.append((gaps[:, 1:] / gaps[:, :1], rate(margin, eta)[:, None] ** np.arange(1, 4)))
+        if problem.loss == "square" and len(long) < settings["long problems"]:
+            path = expected_quadratic(problem, draws, Schedule(eta[0], rho[0]), problem.anchor + starts[0], 1000)
+            t = np.array([10, 100, 1000])
+            t = t[rate(margin[0], eta[0]) ** t > 1e-200]  # far above the smallest float
+            long.append((path[t] / path[0], rate(margin[0], eta[0]) ** t))
+    return {"three steps": _samples(few), "long, exact": _samples(long)}
+
+
+def _samples(pairs):
+    observed, bound = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    return Samples(observed, {"bound": bound, "notes": slack_notes(bound / observed, len(observed))})
+
+
+COMMON = {
+    "source": "Shin, Lee, Andriushchenko & Lee 2025, Theorem 2",
+    "kind": Kind.UPPER_BOUND,
+    "hypotheses": (INTERPOLATION, RADIUS),
+    "parameters": {"rho/largest rho": 0.9},
+    "observe": observe,
+    "predict": lambda samples: samples.given["bound"],
+    "tolerance": 1e-11,
+    "tolerance_reason": "exact but for rounding",
+    "control": Control("the bound to the eighth power", lambda samples: samples.given["bound"] ** 8),
+}
+
+CLAIMS = (
+    Claim(
+        id="shin2025/linear-rate",
+        title="Stochastic USAM converges linearly under interpolation",
+        statement="E f(x_t) ≤ (1 − m eta*/2)^t f(x_0), m = alpha − (beta + alpha/2) beta rho",
+        quick={"form": "published", "problems": 400, "points": 25, "long problems": 50},
+        full={"form": "published", "problems": 4000, "points": 25, "long problems": 500},
+        **COMMON,
+    ),
+    Claim(
+        id="shin2025/linear-rate-sharper",
+        title="Stochastic USAM converges linearly at larger radii too",
+        statement="E f(x_t) ≤ (1 − m' eta*/2)^t f(x_0), m' = alpha − beta rho √(2 alpha beta)",
+        quick={"form": "sharper", "problems": 400, "points": 25, "long problems": 50},
+        full={"form": "sharper", "problems": 4000, "points": 25, "long problems": 500},
+        ours=True,
+        **COMMON,
+    ),
+)
