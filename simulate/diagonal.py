@@ -219,8 +219,8 @@ def advance_diagonal(
             kept_totals[count] = totals[0]
             count += 1
         if batch_size < n and place == 0 and stop_loss > 0.0:
-            loss = descent(X, y, everyone, 1, beta, s, 0.0, 0.0, False, r, G, Q, g, h, v, t, c)
-            if loss <= stop_loss:
+            residual_gradient(X, y, everyone, beta, r, g)
+            if sum_of_squares(r, n) / (4.0 * n) <= stop_loss:
                 return step, STOPPED, count
         rows = order[epoch, place * batch_size : min((place + 1) * batch_size, n)]
         loss = descent(X, y, rows, min(block, rows.size), beta, s, radius, normalisation, False, r, G, Q, g, h, v, t, c)

@@ -87,11 +87,15 @@ def number(tile):
 # the same, compiled
 
 
+def _vector(size):
+    return ir.VectorType(ir.DoubleType(), size)
+
+
 class Tile(types.Type):
     """numba's type of a tile: a vector of its numbers, row by row."""
 
     def __init__(self, rows, lanes):
-        self.shape = rows, lanes
+        self.shape, self.value = (rows, lanes), _vector(rows * lanes)
         super().__init__(f"Tile({rows}, {lanes})")
 
 
@@ -99,24 +103,15 @@ class Rows(types.Type):
     """numba's type of picked rows: where each begins."""
 
     def __init__(self, count):
-        self.count = count
+        self.count, self.value = count, ir.ArrayType(ir.DoubleType().as_pointer(), count)
         super().__init__(f"Rows({count})")
 
 
-def _vector(size):
-    return ir.VectorType(ir.DoubleType(), size)
-
-
 @register_model(Tile)
-class _TileModel(models.PrimitiveModel):
-    def __init__(self, manager, tile):
-        super().__init__(manager, tile, _vector(math.prod(tile.shape)))
-
-
 @register_model(Rows)
-class _RowsModel(models.PrimitiveModel):
-    def __init__(self, manager, rows):
-        super().__init__(manager, rows, ir.ArrayType(ir.DoubleType().as_pointer(), rows.count))
+class _InRegisters(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, kind.value)
 
 
 def _shuffle(builder, places, one, other):
@@ -177,8 +172,9 @@ def _start(context, builder, kind, array, *index):
     return cgutils.get_item_pointer(context, builder, kind, view, index)
 
 
-def _load(builder, start, size):
-    value = builder.load(builder.bitcast(start, _vector(size).as_pointer()))
+def _load(builder, start, kind):
+    """Return the numbers from a pointer on, as a tile of that type."""
+    value = builder.load(builder.bitcast(start, kind.value.as_pointer()))
     value.align = 8
     return value
 
@@ -203,7 +199,7 @@ def _zeros(context, builder, sig, args):
 @_compiled(pick, lambda X, rows, k, count: _counted(Rows, count))
 def _pick(context, builder, sig, args):
     X, rows, k, _ = args
-    found = ir.Constant(context.get_value_type(sig.return_type), ir.Undefined)
+    found = ir.Constant(sig.return_type.value, ir.Undefined)
     for i in range(sig.return_type.count):
         row = builder.load(_start(context, builder, sig.args[1], rows, builder.add(k, k.type(i))))
         start = _start(context, builder, sig.args[0], X, row, row.type(0))
@@ -215,7 +211,7 @@ def _pick(context, builder, sig, args):
 def _tile_of(context, builder, sig, args):
     picked, j = args
     starts = (builder.gep(builder.extract_value(picked, i), [j]) for i in range(sig.args[0].count))
-    found = [_load(builder, start, LANES) for start in starts]
+    found = [_load(builder, start, Tile(1, LANES)) for start in starts]
     while len(found) > 1:
         places = range(2 * found[0].type.count)
         found = [_shuffle(builder, places, *pair) for pair in zip(found[::2], found[1::2], strict=True)]
@@ -225,13 +221,13 @@ def _tile_of(context, builder, sig, args):
 @_compiled(row, lambda array, at: Tile(1, LANES))
 @_compiled(column, lambda array, at, count: _counted(Tile, count, 1))
 def _read(context, builder, sig, args):
-    return _load(builder, _start(context, builder, sig.args[0], *args[:2]), math.prod(sig.return_type.shape))
+    return _load(builder, _start(context, builder, sig.args[0], *args[:2]), sig.return_type)
 
 
 @_compiled(chosen, lambda array, rows, k, count: _counted(Tile, count, 1))
 def _chosen(context, builder, sig, args):
     array, rows, k, _ = args
-    found = ir.Constant(context.get_value_type(sig.return_type), ir.Undefined)
+    found = ir.Constant(sig.return_type.value, ir.Undefined)
     for i in range(sig.return_type.shape[0]):
         at = builder.load(_start(context, builder, sig.args[1], rows, builder.add(k, k.type(i))))
         value = builder.load(_start(context, builder, sig.args[0], array, at))
@@ -246,23 +242,15 @@ def _write(context, builder, sig, args):
     return context.get_dummy_value()
 
 
-def _sum(builder, vector, shape, axis):
-    """Return what `_halved` does: the sums of a tile share the instructions."""
-    while shape[axis] > 1:
-        halves = np.split(np.arange(math.prod(shape)).reshape(shape), 2, axis)
+@_compiled(across, lambda tile: Tile(tile.shape[0], 1))
+@_compiled(down, lambda tile: Tile(1, tile.shape[1]))
+def _sum(context, builder, sig, args):
+    vector, shape, last = args[0], sig.args[0].shape, sig.return_type.shape
+    while shape != last:  # as `_halved` does; the sums of a tile share the instructions
+        halves = np.split(np.arange(math.prod(shape)).reshape(shape), 2, axis=int(shape[0] == last[0]))
         vector = builder.fadd(*(_shuffle(builder, half.ravel(), vector, vector) for half in halves))
         shape = halves[0].shape
     return vector
-
-
-@_compiled(across, lambda tile: Tile(tile.shape[0], 1))
-def _across(context, builder, sig, args):
-    return _sum(builder, args[0], sig.args[0].shape, 1)
-
-
-@_compiled(down, lambda tile: Tile(1, tile.shape[1]))
-def _down(context, builder, sig, args):
-    return _sum(builder, args[0], sig.args[0].shape, 0)
 
 
 @_compiled(number, lambda tile: types.float64)
