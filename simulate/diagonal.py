@@ -22,7 +22,21 @@ import math
 import numpy as np
 
 from simulate.compiled import kernel
-from simulate.lanes import borrowed, inner, moments, padded
+from simulate.lanes import (
+    LANES,
+    across,
+    borrowed,
+    chosen,
+    column,
+    down,
+    number,
+    padded,
+    pick,
+    row,
+    tile,
+    write,
+    zeros,
+)  # fmt: skip
 from simulate.parameters import reject
 from simulate.regression import RegressionInstance
 from simulate.update import COLLAPSED, DIVERGED, RUNNING, STOPPED, Rule, perturbation_scale
@@ -34,108 +48,160 @@ COLLAPSE = 1e-8
 """A run whose weights all fell below so many times their first has collapsed to w = 0."""
 
 
+_NEAR = 4096  # numbers that stay in the nearest cache
+
+
 @kernel(inline=True)
 def residual_gradient(X, y, rows, v, r, g):
-    """Write r_k = ⟨x, v⟩ − y (rows,) and g = Σ_k r_k x (d,) over the rows X[rows], each read once."""
+    """Write r_k = ⟨x, v⟩ − y (rows,) and g = Σ_k r_k x (d,) over the rows X[rows].
+
+    By eights, each used twice while it is near; a small X is near as a whole, and no step need wait for the one before.
+    """
     g[:] = 0.0
-    whole = rows.size - rows.size % 4
-    for k in range(0, whole, 4):  # by fours, for g to be loaded and stored a quarter as often
-        xa, xb, xc, xd = X[rows[k]], X[rows[k + 1]], X[rows[k + 2]], X[rows[k + 3]]
-        a, b = inner(xa, v) - y[rows[k]], inner(xb, v) - y[rows[k + 1]]
-        c, d = inner(xc, v) - y[rows[k + 2]], inner(xd, v) - y[rows[k + 3]]
-        r[k], r[k + 1], r[k + 2], r[k + 3] = a, b, c, d
-        for j in range(g.size):
-            g[j] += (a * xa[j] + b * xb[j]) + (c * xc[j] + d * xd[j])
-    for k in range(whole, rows.size):
-        x = X[rows[k]]
-        a = inner(x, v) - y[rows[k]]
-        r[k] = a
-        for j in range(g.size):
-            g[j] += a * x[j]
+    near = rows.size if X.size <= _NEAR else 8
+    for start in range(0, rows.size, near):
+        stop = min(start + near, rows.size)
+        eights, fours = stop - (stop - start) % 8, stop - (stop - start) % 4
+        residuals(X, y, rows, v, r, start, eights, 8)
+        residuals(X, y, rows, v, r, eights, fours, 4)
+        residuals(X, y, rows, v, r, fours, stop, 1)
+        combine(X, rows, r, g, start, eights, 8)
+        combine(X, rows, r, g, eights, fours, 4)
+        combine(X, rows, r, g, fours, stop, 1)
 
 
 @kernel(inline=True)
-def perturbed_row(x, target, beta, s, radius, normalisation):
-    """Return (r, r̃, c r r̃) of one row that is perturbed alone, with rho = radius · c."""
-    product, square, cube = moments(x, beta, s)
-    r = product - target
-    c = perturbation_scale(1.0, normalisation, math.sqrt(r * r * square) if normalisation > 0.0 else 1.0)
-    rho = radius * c
-    perturbed = r * (1.0 + 2.0 * rho * square) + rho * rho * r * r * cube
-    return r, perturbed, c * r * perturbed
+def residuals(X, y, rows, v, r, first, stop, count):
+    """Write r_k for k from `first` to `stop`, `count` (a constant) rows at a time."""
+    for k in range(first, stop, count):
+        some, total = pick(X, rows, k, count), zeros(count)
+        for j in range(0, v.size, LANES):
+            total = total + tile(some, j) * row(v, j)
+        write(r, k, across(total) - chosen(y, rows, k, count))
 
 
 @kernel(inline=True)
-def single_rows(X, y, rows, beta, s, radius, normalisation, r, G, Q):
-    """Write r (rows,), Σ r̃ x into G and Σ c r r̃ x² into Q (d,), every row perturbed alone, in one pass over X."""
+def combine(X, rows, r, g, first, stop, count):
+    """Add Σ_k r_k x to g for k from `first` to `stop`, `count` (a constant) rows at a time."""
+    for k in range(first, stop, count):
+        some, weights = pick(X, rows, k, count), column(r, k, count)
+        for j in range(0, g.size, LANES):
+            write(g, j, row(g, j) + down(weights * tile(some, j)))
+
+
+@kernel(inline=True)
+def single_rows(X, y, rows, beta, s, radius, normalisation, r, G, Q, t, c):
+    """Write r (rows,), Σ r̃ x into G and Σ c r r̃ x² into Q (d,), every row perturbed alone, rho = radius · c.
+
+    Rows in the order of `residual_gradient`; t and c are left with r̃ and c r r̃.
+    """
     G[:] = 0.0
     Q[:] = 0.0
-    whole = rows.size - rows.size % 4
-    for k in range(0, whole, 4):
-        xa, xb, xc, xd = X[rows[k]], X[rows[k + 1]], X[rows[k + 2]], X[rows[k + 3]]
-        r[k], a, qa = perturbed_row(xa, y[rows[k]], beta, s, radius, normalisation)
-        r[k + 1], b, qb = perturbed_row(xb, y[rows[k + 1]], beta, s, radius, normalisation)
-        r[k + 2], c, qc = perturbed_row(xc, y[rows[k + 2]], beta, s, radius, normalisation)
-        r[k + 3], d, qd = perturbed_row(xd, y[rows[k + 3]], beta, s, radius, normalisation)
-        for j in range(G.size):
-            G[j] += (a * xa[j] + b * xb[j]) + (c * xc[j] + d * xd[j])
-            Q[j] += (qa * (xa[j] * xa[j]) + qb * (xb[j] * xb[j])) + (qc * (xc[j] * xc[j]) + qd * (xd[j] * xd[j]))
-    for k in range(whole, rows.size):
-        x = X[rows[k]]
-        r[k], a, qa = perturbed_row(x, y[rows[k]], beta, s, radius, normalisation)
-        for j in range(G.size):
-            G[j] += a * x[j]
-            Q[j] += qa * (x[j] * x[j])
+    c[: rows.size] = 1.0
+    near = rows.size if X.size <= _NEAR else 8
+    for start in range(0, rows.size, near):
+        stop = min(start + near, rows.size)
+        eights, fours = stop - (stop - start) % 8, stop - (stop - start) % 4
+        perturbed_residuals(X, y, rows, beta, s, radius, normalisation, r, t, c, start, eights, 8)
+        perturbed_residuals(X, y, rows, beta, s, radius, normalisation, r, t, c, eights, fours, 4)
+        perturbed_residuals(X, y, rows, beta, s, radius, normalisation, r, t, c, fours, stop, 1)
+        combine_squares(X, rows, t, c, G, Q, start, eights, 8)
+        combine_squares(X, rows, t, c, G, Q, eights, fours, 4)
+        combine_squares(X, rows, t, c, G, Q, fours, stop, 1)
 
 
 @kernel(inline=True)
-def descent(X, y, rows, block, beta, s, radius, normalisation, curved, r, G, Q, g, h, v, t):
+def perturbed_residuals(X, y, rows, beta, s, radius, normalisation, r, t, c, first, stop, count):
+    """Write r_k, r̃_k into t and c r r̃ into c for k from `first` to `stop`, `count` (a constant) rows at a time."""
+    for k in range(first, stop, count):
+        some, products, squares, cubes = pick(X, rows, k, count), zeros(count), zeros(count), zeros(count)
+        for j in range(0, beta.size, LANES):
+            x = tile(some, j)
+            square, product = x * x, x * row(beta, j)
+            products, squares, cubes = products + product, squares + square * row(s, j), cubes + square * product
+        a, b = across(products) - chosen(y, rows, k, count), across(squares)
+        write(r, k, a)
+        if normalisation > 0.0:
+            write(c, k, a * a * b)
+            for i in range(k, k + count):
+                c[i] = perturbation_scale(1.0, normalisation, math.sqrt(c[i]))
+        share = column(c, k, count)
+        rho = radius * share
+        perturbed = a * (1.0 + 2.0 * rho * b) + rho * rho * a * a * across(cubes)
+        write(t, k, perturbed)
+        write(c, k, share * a * perturbed)
+
+
+@kernel(inline=True)
+def combine_squares(X, rows, t, c, G, Q, first, stop, count):
+    """Add Σ_k t_k x_k to G and Σ_k c_k x_k² to Q for k from `first` to `stop`, `count` (a constant) rows at a time."""
+    for k in range(first, stop, count):
+        some, a, b = pick(X, rows, k, count), column(t, k, count), column(c, k, count)
+        for j in range(0, G.size, LANES):
+            x = tile(some, j)
+            write(G, j, row(G, j) + down(a * x))
+            write(Q, j, row(Q, j) + down(b * (x * x)))
+
+
+@kernel(inline=True)
+def descent(X, y, rows, block, beta, s, radius, normalisation, curved, r, G, Q, g, h, v, t, c):
     """Write B times the module's G and Q/radius of the batch `rows`; return its loss Σ r²/(4B) at the weights.
 
     `curved` asks for Q also at radius 0, where it is Σ_b (m_b/B) g_b²; without it Q is left alone there. r (B,) holds
-    the residuals; g, h, v (d,) and t (B,) are scratch.
+    the residuals; g, h, v (d,) and t, c (B,) are scratch.
     """
     B = rows.size
     if radius == 0.0 and not curved:
         residual_gradient(X, y, rows, beta, r, G)
     elif block == 1:
-        single_rows(X, y, rows, beta, s, radius, normalisation, r, G, Q)
+        single_rows(X, y, rows, beta, s, radius, normalisation, r, G, Q, t, c)
     else:
         G[:] = 0.0
         Q[:] = 0.0
         for start in range(0, B, block):
             part = rows[start : min(start + block, B)]
             residual_gradient(X, y, part, beta, r[start : start + part.size], g)
-            norm = 0.0
             if normalisation > 0.0:
-                for j in range(g.size):
-                    norm += g[j] * g[j] * s[j]
-                norm = math.sqrt(norm) / part.size
+                squares = zeros(1)
+                for j in range(0, g.size, LANES):
+                    squares = squares + row(g, j) * row(g, j) * row(s, j)
+                norm = math.sqrt(number(across(squares))) / part.size
             else:
                 norm = 1.0
-            c = perturbation_scale(1.0, normalisation, norm)
-            share = c / part.size  # g is m_b times the module's g_b
+            share = perturbation_scale(1.0, normalisation, norm) / part.size  # g is m_b times the module's g_b
             rho = radius * share
-            for j in range(g.size):
-                e = rho * g[j]
-                v[j] = beta[j] * (1.0 + e * e) + 2.0 * e * s[j]
+            for j in range(0, g.size, LANES):
+                e = rho * row(g, j)
+                write(v, j, row(beta, j) * (1.0 + e * e) + 2.0 * e * row(s, j))
             residual_gradient(X, y, part, v, t, h)
-            for j in range(g.size):
-                G[j] += h[j]
-                Q[j] += share * (g[j] * h[j])
-    total = 0.0
-    for k in range(B):
-        total += r[k] * r[k]
-    return total / (4.0 * B)
+            for j in range(0, g.size, LANES):
+                write(G, j, row(G, j) + row(h, j))
+                write(Q, j, row(Q, j) + share * (row(g, j) * row(h, j)))
+    return sum_of_squares(r, B) / (4.0 * B)
 
 
 @kernel(inline=True)
-def coefficients(W, beta, s):
-    """Write beta = w₊² − w₋² and s = w₊² + w₋² (d,) of W (2, d) = (w₊, w₋)."""
-    for j in range(beta.size):
-        p, q = W[0, j] * W[0, j], W[1, j] * W[1, j]
-        beta[j] = p - q
-        s[j] = p + q
+def sum_of_squares(r, size):
+    """Return Σ r_k² over the first `size` entries."""
+    lanes, whole = zeros(1), size - size % LANES
+    for k in range(0, whole, LANES):
+        lanes = lanes + row(r, k) * row(r, k)
+    total = number(across(lanes))
+    for k in range(whole, size):
+        total += r[k] * r[k]
+    return total
+
+
+@kernel(inline=True)
+def multiply(plus, minus, G, Q, scale, bend, beta, s):
+    """Do w± ← w± (1 ∓ scale G − bend Q), then write beta = w₊² − w₋² and s = w₊² + w₋², all (d,)."""
+    for j in range(0, beta.size, LANES):
+        a, b = scale * row(G, j), bend * row(Q, j)
+        p, m = row(plus, j) * (1.0 - a - b), row(minus, j) * (1.0 + a - b)
+        write(plus, j, p)
+        write(minus, j, m)
+        write(beta, j, p * p - m * m)
+        write(s, j, p * p + m * m)
 
 
 @kernel
@@ -149,47 +215,39 @@ def advance_diagonal(
     `first_epoch` on, in turn. The loss of the batch is tested before each step (full batch: the training loss; the
     training loss before each epoch if `stop_loss` > 0 otherwise). totals[0] grows by gamma times the batch's loss.
     W and totals are copied into kept (marks, 2, d) and kept_totals (marks,) before each step of `marks`. columns (7, d)
-    and rows_of (2, n) are scratch, everyone = (0, …, n − 1).
+    and rows_of (3, n) are scratch, everyone = (0, …, n − 1).
     """
     W, X, y, order, marks = borrowed(W), borrowed(X), borrowed(y), borrowed(order), borrowed(marks)
     kept, columns, rows_of, everyone = borrowed(kept), borrowed(columns), borrowed(rows_of), borrowed(everyone)
-    n, d = X.shape
+    n = len(X)
     per_epoch = -(-n // batch_size)
     beta, s, G, Q, g, h, v = columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], columns[6]
-    r, t = rows_of[0], rows_of[1]
-    coefficients(W, beta, s)
-    count = 0
+    r, t, c = rows_of[0], rows_of[1], rows_of[2]
+    G[:] = 0.0
+    Q[:] = 0.0  # and so it stays at radius 0
+    multiply(W[0], W[1], G, Q, 0.0, 0.0, beta, s)
+    count, epoch, place = 0, (first // per_epoch - first_epoch) % len(order), first % per_epoch
     for step in range(first, last):
         if count < marks.size and marks[count] == step:
-            for j in range(d):
-                kept[count, 0, j], kept[count, 1, j] = W[0, j], W[1, j]
+            kept[count] = W
             kept_totals[count] = totals[0]
             count += 1
-        epoch, place = step // per_epoch, step % per_epoch
         if batch_size < n and place == 0 and stop_loss > 0.0:
-            loss = descent(X, y, everyone, 1, beta, s, 0.0, 0.0, False, r, G, Q, g, h, v, t)
-            if loss <= stop_loss:
+            residual_gradient(X, y, everyone, beta, r, g)
+            if sum_of_squares(r, n) / (4.0 * n) <= stop_loss:
                 return step, STOPPED, count
-        rows = order[(epoch - first_epoch) % len(order), place * batch_size : min((place + 1) * batch_size, n)]
-        loss = descent(X, y, rows, min(block, rows.size), beta, s, radius, normalisation, False, r, G, Q, g, h, v, t)
+        rows = order[epoch, place * batch_size : min((place + 1) * batch_size, n)]
+        loss = descent(X, y, rows, min(block, rows.size), beta, s, radius, normalisation, False, r, G, Q, g, h, v, t, c)
         if not loss <= largest_loss:
             return step, DIVERGED, count
         if batch_size == n and loss <= stop_loss:
             return step, STOPPED, count
         totals[0] += step_size * loss
         scale = step_size / rows.size
-        if radius > 0.0:
-            bend = scale * radius
-            for j in range(d):
-                a, b = scale * G[j], bend * Q[j]
-                W[0, j] *= 1.0 - a - b
-                W[1, j] *= 1.0 + a - b
-        else:
-            for j in range(d):
-                a = scale * G[j]
-                W[0, j] *= 1.0 - a
-                W[1, j] *= 1.0 + a
-        coefficients(W, beta, s)
+        multiply(W[0], W[1], G, Q, scale, scale * radius, beta, s)
+        place += 1
+        if place == per_epoch:
+            epoch, place = (epoch + 1) % len(order), 0
     return last, RUNNING, count
 
 
@@ -201,22 +259,37 @@ def initial_scale(alpha, dimension: int) -> np.ndarray:
     return np.broadcast_to(scale, dimension).copy()
 
 
-_STATES = 8  # described by one matrix product, always of this shape: its last bits may depend on its shape
+@kernel
+def squared_distances(X, y, beta, totals):
+    """Write Σ_i (⟨x_i, beta_k⟩ − y_i)² (K/8, 8); X (n/8, d, 8) and beta (K/8, d, 8) as of `eights`, y (n/8, 8)."""
+    for k in range(len(beta)):
+        squares = zeros(8)
+        for i in range(len(X)):
+            r = zeros(8)
+            for j in range(X.shape[1]):
+                r = r + column(beta[k, j], 0, 8) * row(X[i, j], 0)
+            r = r - row(y[i], 0)
+            squares = squares + r * r
+        write(totals[k], 0, across(squares))
+
+
+def eights(values: np.ndarray) -> np.ndarray:
+    """Return the rows of values (m, d) as the lanes of tiles (m/8, d, 8), zeros for those missing."""
+    missing = -len(values) % LANES
+    filled = np.concatenate([values, np.zeros((missing, values.shape[1]))])
+    return filled.reshape(-1, LANES, values.shape[1]).transpose(0, 2, 1).copy()
 
 
 def describe(instance: RegressionInstance, beta: np.ndarray) -> dict[str, np.ndarray]:
     """Return train_loss, test_loss (NaN without test samples) and l1_norm of coefficients beta (states, d)."""
+    states = eights(beta)
 
     def losses(X, y):
         if not len(y):
             return np.full(len(beta), np.nan)
-        total = np.empty(len(beta))
-        for start in range(0, len(beta), _STATES):
-            part = beta[start : start + _STATES]
-            r = np.vstack([part, np.zeros((_STATES - len(part), len(X.T)))]) @ X.T
-            r -= y
-            total[start : start + _STATES] = np.einsum("kn,kn->k", r, r)[: len(part)]
-        return total / (4.0 * len(y))
+        totals = np.empty((len(states), LANES))
+        squared_distances(eights(X), padded(y).reshape(-1, LANES), states, totals)
+        return totals.ravel()[: len(beta)] / (4.0 * len(y))
 
     train, test = losses(instance.X, instance.y), losses(instance.X_test, instance.y_test)
     return {"train_loss": train, "test_loss": test, "l1_norm": np.abs(beta).sum(axis=1)}
@@ -233,7 +306,7 @@ class DiagonalNetwork:
         self._W = padded(np.stack([self.alpha, self.alpha]))
         self._totals = np.zeros(1)
         samples, width = self._X.shape
-        self._scratch = padded(np.zeros((7, width))), padded(np.zeros((2, samples))), np.arange(samples)
+        self._scratch = padded(np.zeros((7, width))), padded(np.zeros((3, samples))), np.arange(samples)
         self._largest_loss = DIVERGENCE * self.loss()
 
     @property

@@ -29,14 +29,14 @@ LARGEST_DIMENSION = 15_445
 
 
 @kernel
-def flow_field(state, X, y, rows, block, radius, derivative, beta, s, r, G, Q, g, h, v, t):
+def flow_field(state, X, y, rows, block, radius, derivative, beta, s, r, G, Q, g, h, v, t, c):
     """Write the time derivative of state = (log w₊, log w₋, I, J), (3d + 1,); the arrays after it are scratch."""
     d = (state.size - 1) // 3
     for j in range(d):
         p, q = np.exp(2.0 * state[j]), np.exp(2.0 * state[d + j])
         beta[j] = p - q
         s[j] = p + q
-    loss = descent(X, y, rows, block, beta, s, radius, 0.0, True, r, G, Q, g, h, v, t)
+    loss = descent(X, y, rows, block, beta, s, radius, 0.0, True, r, G, Q, g, h, v, t, c)
     for j in range(d):
         drift, square = G[j] / rows.size, Q[j] / rows.size
         derivative[j] = -radius * square - drift
@@ -78,7 +78,7 @@ def integrate_flow(
     no_limit = not realisable and rule.radius > 0.0 and block < n
     XP, rows = padded(X), np.arange(n)
     width = XP.shape[1]
-    scratch = [np.zeros(width) for _ in range(2)] + [np.zeros(n)] + [np.zeros(width) for _ in range(5)] + [np.zeros(n)]
+    scratch = [np.zeros(size) for size in (width, width, n, *[width] * 5, n, n)]  # from beta on
 
     def field(_, state):
         derivative = np.empty_like(state)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulate.compiled import kernel
-from simulate.lanes import borrowed, inner, padded
-from simulate.objective import FiniteSum, excess, gradient, slope
+from simulate.lanes import borrowed, padded
+from simulate.objective import FiniteSum, excess, gradient, inner, slope
 from simulate.parameters import choice, real, reject
 from simulate.sampling import Sampling
 from simulate.update import DIVERGED, RUNNING, perturbation_scale

@@ -14,6 +14,8 @@ from simulate import diagonal
 from simulate.diagonal import (
     COLLAPSE,
     DiagonalNetwork,
+    describe,
+    eights,
     field_jacobian,
     hessian,
     initial_scale,
@@ -220,7 +222,7 @@ def evaluate(X, y, W, block, radius, normalisation=0.0):
 
 
 @pytest.mark.parametrize("normalisation", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("n", range(1, 10))
+@pytest.mark.parametrize("n", [*range(1, 10), 13])
 def test_one_pass_over_single_rows_is_the_general_code(n, normalisation):
     """Each row twice, in blocks of two, is the same rule by the other code; the control perturbs fours."""
     (X, y), W = problem(n), state()
@@ -232,15 +234,72 @@ def test_one_pass_over_single_rows_is_the_general_code(n, normalisation):
         assert np.abs(one[1] - evaluate(twice, targets, W, 4, 0.4, normalisation)[1]).max() > 1e-4
 
 
-@pytest.mark.parametrize("n", range(1, 10))
+@pytest.mark.parametrize("n", [*range(1, 10), 12, 13, 20, 24])
 def test_loss_and_gradient_by_loops(n):
-    """Whatever the number of rows modulo four."""
+    """Whatever the number of rows modulo eight."""
     (X, y), W = problem(n), state()
     r = [math.fsum(x * (W[0] ** 2 - W[1] ** 2)) - target for x, target in zip(X, y, strict=True)]
     loss, G, Q = evaluate(X, y, W, None, 0.0)
     assert loss == pytest.approx(math.fsum(a * a for a in r) / (4 * n), rel=1e-13)
     assert np.allclose(G, [math.fsum(r * X[:, j]) / n for j in range(D)], rtol=0, atol=1e-14)
     assert np.abs(Q).max() < 1e-15
+
+
+def halves(terms):
+    """Return the sum over the last axis, first half plus second half until one is left."""
+    while terms.shape[-1] > 1:
+        terms = terms[..., : terms.shape[-1] // 2] + terms[..., terms.shape[-1] // 2 :]
+    return terms[..., 0]
+
+
+def gradient_by_eights(X, y, beta, sizes=(8, 4, 1)):
+    """Return Σ_k r_k x_k (d,) in the kernels' order: the sums in eight lanes, the rows by eights, fours and ones."""
+    X, beta, lanes, g, k = padded(X), padded(beta), 0.0, 0.0, 0
+    for j in range(0, len(beta), 8):
+        lanes = lanes + X[:, j : j + 8] * beta[j : j + 8]
+    r = halves(lanes) - y
+    while k < len(X):
+        size = next(size for size in sizes if k + size <= len(X))
+        g = g + halves((r[k : k + size, None] * X[k : k + size]).T)
+        k += size
+    return g
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 7, 8, 9, 20, 29])
+@pytest.mark.parametrize("d", [1, 8, 30, 600])
+def test_bits_of_a_step_are_those_of_the_documented_order(n, d):
+    """Whether X is small or large (beyond 4096 numbers); the control: rows by ones have other bits."""
+    (X, y), W = (np.random.default_rng([n, d]).standard_normal(shape) for shape in ((n, d), n)), state(d)
+    network, _ = steps_from(instance(X, y), W, 1)
+    moves = [1.0 / n * gradient_by_eights(X, y, W[0] * W[0] - W[1] * W[1], s)[:d] for s in ((8, 4, 1), (1,))]
+    found, control = (np.stack([W[0] * (1.0 - a), W[1] * (1.0 + a)]) for a in moves)
+    assert np.array_equal(network.weights, found)
+    assert n < 4 or d < 30 or not np.array_equal(found, control)
+
+
+@pytest.mark.parametrize("states", [1, 7, 8, 17])
+def test_records_do_not_depend_on_those_beside_them(states):
+    """To the last bit; by loops they are the same to rounding."""
+    data = draw_regression(SparseRegression(5, 11, test_samples=21), 0)
+    beta = np.random.default_rng(0).standard_normal((states, 11))
+    records = describe(data, beta)
+    for k, one in enumerate(beta):
+        alone = describe(data, one[None])
+        assert all(records[name][k] == alone[name][0] for name in records)
+        for name, X, y in (("train_loss", data.X, data.y), ("test_loss", data.X_test, data.y_test)):
+            assert alone[name][0] == pytest.approx(math.fsum((X @ one - y) ** 2) / (4 * len(y)), rel=1e-13)
+
+
+def test_eights():
+    """Rows become lanes; those missing are zeros."""
+    for rows in (1, 8, 13):
+        values = np.random.default_rng(0).standard_normal((rows, 3))
+        found = eights(values)
+        assert found.shape == (-(-rows // 8), 3, 8)
+        assert found.flags.c_contiguous
+        lanes = found.transpose(0, 2, 1).reshape(-1, 3)
+        assert np.array_equal(lanes[:rows], values)
+        assert not lanes[rows:].any()
 
 
 @pytest.mark.parametrize("block", [1, 2, 4, 6])
