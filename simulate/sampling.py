@@ -57,7 +57,7 @@ class Sampling:
         if self.kind == "replacement":  # so many orders in which each multiset can be drawn
             counts = np.rint(V * tau).astype(int).tolist()
             orders = [factorial(tau) // prod(map(factorial, count)) for count in counts]
-            return V, np.array(orders) / n**tau
+            return V, np.array([order / n**tau for order in orders])  # integers beyond 64 bits, divided exactly
         return V, np.full(count, 1.0 / count) if self.probabilities is None else self.probabilities.copy()
 
     def lipschitz(self, problem: FiniteSum) -> float:
