@@ -292,7 +292,7 @@ def test_interpolation_reaches_1e_200():
     p = finite_sum("square", tall, tall @ x[:4], minimiser=x[:4])
     for name in ("full", "single"):
         schedule = Schedule(1.0 / p.sample_lipschitz.max(), 1e-3)
-        gaps = engine(p, sampling(name, p), schedule, 0.0, np.zeros(4), 1500, range(1500))[2]["gap"]
+        gaps = engine(p, sampling(name, p), schedule, 0.0, np.zeros(4), 3000, range(3000))[2]["gap"]
         seen = gaps[gaps > 1e-290]
         assert seen[-1] < 1e-200
         thirds = np.log(seen[[0, len(seen) // 3, 2 * len(seen) // 3]])

@@ -88,9 +88,9 @@ def test_objective_of_drawn_data(objective):
     assert (p.loss, p.reg, p.samples) == (OBJECTIVES[objective], reg, data.samples)
     assert not start.any()
     assert len(start) == data.dimension
-    if objective == "logistic":
+    if objective in ("logistic", "wave"):
         assert set(p.targets) == {-1.0, 1.0}
-    if objective not in ("nonconvex",):
+    if objective not in ("nonconvex", "wave"):
         assert p.minimised
         assert np.abs(p.measure(np.zeros((1, data.dimension)))[1]).max() < 1e-14
 

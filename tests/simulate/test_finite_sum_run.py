@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL, WIDE, FULL_RANK = DrawnSum(6, 4), DrawnSum(4, 9), DrawnSum(3, 4, full_rank=True)
 P = (0.1, 0.2, 0.3, 0.4)
 GIVEN = GivenSum([[1.0, 2.0], [0.5, -1.0], [3.0, 0.0], [1.0, 1.0]], [1.0, -1.0, 1.0, 2.0], [0.5, 0.5])
+WAVES = dataclasses.replace(GIVEN, b=[1.0, -1.0, 1.0, -1.0])  # from 0, where every wave is stationary, nothing moves
 
 
 def spec(data=SMALL, **changes):
@@ -46,6 +47,8 @@ EVERY = {
     "logistic": {"objective": "logistic", "reg": 0.1, "sampling": "single", "record": (0, 59)},
     "pl": {"data": WIDE, "objective": "pl", "sampling": "nice", "batch_size": 2},
     "nonconvex": {"objective": "nonconvex", "sampling": "single"},
+    "wave": {"data": WAVES, "objective": "wave", "sampling": "nice", "batch_size": 2, "step_size": 0.02},
+    "data of another seed": {"data_seed": 3, "sampling": "single"},
     "parts of samples": {"data": dataclasses.replace(GIVEN, samples=2), "sampling": "single"},
     "no steps": {"max_steps": 0},
     "diverged": {"step_size": 1e5, "record": (0, 1, 50)},
@@ -81,7 +84,7 @@ def test_seed_moves_data_and_draws():
 FIELDS = {
     "objective": "quadratic", "reg": 0.2, "radius": 0.2, "normalisation": 0.5, "step_size": 0.2,
     "schedule": "decreasing", "decay": 2.0, "radii": "root", "sampling": "single", "batch_size": 2,
-    "probabilities": P, "max_steps": 61, "seed": 1, "record": (1,),
+    "probabilities": P, "max_steps": 61, "seed": 1, "data_seed": 0, "record": (1,),
 }  # fmt: skip
 DATA_FIELDS = {"samples": 7, "dimension": 5, "condition": 3.0, "noise_std": 0.2, "spread": 2.0, "full_rank": True}
 
@@ -192,7 +195,7 @@ def test_result_is_the_last_record(one):
 def test_run_is_the_twin_s(name):
     """Problem, draws, schedule and lam of the specification, put together by hand: 12 steps to 1e-12."""
     one = dataclasses.replace(CASES[name], max_steps=min(12, CASES[name].max_steps))
-    p, start = load_sum(one.data, one.objective, one.reg, one.seed)
+    p, start = load_sum(one.data, one.objective, one.reg, one.seed if one.data_seed is None else one.data_seed)
     s = sampling(one.sampling, p, one.batch_size, one.probabilities)
     fields = {"samples": p.samples, "sampling": one.sampling, "batch_size": s.batch_size}
     rows = s.batches(stream("batches", one.seed, **fields)).order(0, one.max_steps)
@@ -309,6 +312,7 @@ BAD = {
     "probabilities": ("probabilities", [5, 1.0, math.nan, True, "text", (0.0, 1.0), (-1.0, 2.0), (math.nan,), (None,)]),
     "max_steps": ("max_steps", [*NEVER, -1, 0.5]),
     "seed": ("seed", [*NEVER, -1, 0.5]),
+    "data_seed": ("data_seed", [value for value in NEVER if value is not None] + [-1, 0.5]),
     "record": ("record", [5, None, 2.0, "12", (-1,), (1.5,), ("1",), (math.nan,), (True,)]),
     "data": ("data", ["file.npz", None, 5, {"samples": 3}]),
 }

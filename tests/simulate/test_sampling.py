@@ -103,11 +103,19 @@ def test_nice_of_all_is_full():
     assert (s.kind, s.batch_size) == ("full", N)
 
 
-@pytest.mark.parametrize(("kind", "n", "tau"), [("nice", 60, 10), ("replacement", 20, 5), ("replacement", 20, 10_000)])
+@pytest.mark.parametrize(("kind", "n", "tau"), [("nice", 60, 10), ("replacement", 60, 5), ("replacement", 20, 10_000)])
 def test_law_of_too_many_outcomes_is_named(kind, n, tau):
     p = finite_sum("square", np.ones((n, 1)), np.ones(n))
     with pytest.raises(ParameterError, match=rf"sampling = '{kind} with n = {n}, tau = {tau}': must be one with"):
         sampling(kind, p, tau).law()
+
+
+def test_law_of_a_long_batch():
+    """2^200 orders of 201 multisets: chances to rounding, though no integer of 64 bits holds the orders."""
+    p = finite_sum("square", np.ones((2, 1)), np.ones(2))
+    V, chance = sampling("replacement", p, 200).law()
+    assert chance.dtype == float
+    assert chance == pytest.approx(stats.binom.pmf(np.rint(200 * V[:, 0]), 200, 0.5), rel=1e-10)
 
 
 # draws
