@@ -20,6 +20,7 @@ from simulate.update import DIVERGED, RUNNING, perturbation_scale
 
 SCHEDULES = ("constant", "decreasing", "horizon")
 RADII = ("constant", "decreasing", "root")
+_PATHS = 10**8  # enumerated at most
 _LARGEST = 1e140  # a gradient beyond it has diverged: its square is still finite
 
 
@@ -83,20 +84,21 @@ def single_step(loss, a, offset, product, norm, target, w, reg, anchor, gamma, r
     """Take one `step` whose gradient is w (phi' a + reg x), a (d,) of squared norm `norm`; product = ⟨a, x*⟩.
 
     Along the perturbation c g the row's own product moves by c w (phi' ‖a‖² + reg ⟨a, x⟩), so that one pass to read y
-    and one to write it are enough.
+    and one to write it are enough. Where the norm of g is not needed, what is returned leaves reg x out.
     """
     t = inner(a, y)
     s = slope(loss, offset + t, target)
     z = product + t
     square = s * s * norm
     if reg > 0.0 and radius > 0.0 and normalisation > 0.0:
-        total = 0.0
+        square = 0.0
         for j in range(y.size):
-            x = anchor[j] + y[j]
-            total += x * x
-        square += 2.0 * reg * s * z + reg * reg * total
-    square = max(square, 0.0) * w * w
-    bend = w * perturbation_scale(radius, normalisation, math.sqrt(square)) if radius > 0.0 else 0.0
+            x = s * a[j] + reg * (anchor[j] + y[j])
+            square += x * x
+    square *= w * w
+    bend = w * radius  # lam = 0; a gradient of 0 perturbs nothing either way
+    if radius > 0.0 and normalisation > 0.0:
+        bend = w * perturbation_scale(radius, normalisation, math.sqrt(square))
     moved = slope(loss, offset + t + bend * (s * norm + reg * z), target) if radius > 0.0 else s
     c = gamma * w * (moved + reg * bend * s)
     if reg > 0.0:
@@ -148,7 +150,7 @@ def advance_finite_sum(
                 loss, A, offsets, targets, rows, weights, reg, anchor, gamma, radius, normalisation, y, g, v
             )  # fmt: skip
         if not square <= _LARGEST * _LARGEST:
-            return t, DIVERGED, count
+            return t + 1, DIVERGED, count
     return last, RUNNING, count
 
 
@@ -265,6 +267,8 @@ def enumerate_paths(
 def expected_path(problem: FiniteSum, sampling: Sampling, schedule: Schedule, normalisation, start, steps):
     """Return exact E[f(x_t) − f*] and E‖∇f(x_t)‖², t = 0 … steps (each (steps + 1,)), over every draw of every step."""
     V, P = sampling.law()
+    if steps * math.log(max(len(P), 1)) > math.log(_PATHS):
+        reject("steps", steps, f"so few that {len(P)} outcomes a step make at most {_PATHS:g} paths")
     gamma, rho = schedule.at(0, steps)
     gaps, squares = np.empty((1, steps + 1)), np.empty((1, steps + 1))
     enumerate_paths(

@@ -46,7 +46,7 @@ class DrawnSum:
         checked = {
             "samples": samples, "dimension": dimension, "full_rank": full_rank,
             "condition": real("condition", self.condition, 1.0, 1e12),
-            "noise_std": real("noise_std", self.noise_std),
+            "noise_std": real("noise_std", self.noise_std, below=1e90),
             "spread": real("spread", self.spread, 1.0, 1e12),
         }  # fmt: skip
         for name, value in checked.items():
@@ -61,6 +61,38 @@ class GivenSum:
     b: tuple[float, ...]
     x0: tuple[float, ...]
     samples: int | None = None
+
+    def __post_init__(self):
+        """Check every number and shape once; raises ValueError."""
+        A, b, x0 = (_plain(name, getattr(self, name), ndim) for name, ndim in (("A", 2), ("b", 1), ("x0", 1)))
+        _check_shapes(A, b, x0)
+        object.__setattr__(self, "A", tuple(map(tuple, A.tolist())))
+        object.__setattr__(self, "b", tuple(b.tolist()))
+        object.__setattr__(self, "x0", tuple(x0.tolist()))
+        if self.samples is not None:
+            object.__setattr__(self, "samples", integer("samples (n)", self.samples, 1, len(b)))
+
+
+def _plain(name, values, ndim):
+    """Return nested sequences of finite real numbers as an array, or raise ParameterError."""
+    try:
+        array = np.array(values)
+    except ValueError:  # ragged
+        array = np.empty(0, object)
+    if array.ndim != ndim or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        shape = {1: "a sequence", 2: "rows of equal length"}[ndim]
+        reject(name, values, f"{shape} of finite real numbers")
+    return array.astype(float) + 0.0
+
+
+def _check_shapes(A, b, x0):
+    """Raise ParameterError unless A (n, d), b (n,) and x0 (d,) fit."""
+    if A.ndim != 2 or A.size == 0:
+        reject("A", f"shape {A.shape}", "shape (n, d), neither 0")
+    if b.shape != (len(A),):
+        reject("b", f"shape {b.shape}", f"shape ({len(A)},), one number a row of A")
+    if x0.shape != (A.shape[1],):
+        reject("x0", f"shape {x0.shape}", f"shape ({A.shape[1]},), one number a column of A")
 
 
 @dataclass(frozen=True)
@@ -101,13 +133,8 @@ def read_sum(path):
     """
     arrays = read_arrays(path, ("A", "b"), ("x0",))
     A, b = arrays["A"], arrays["b"]
-    if A.ndim != 2 or A.size == 0:
-        reject("A", f"shape {A.shape}", "shape (n, d), neither 0")
-    if b.shape != (len(A),):
-        reject("b", f"shape {b.shape}", f"shape ({len(A)},), one number a row of A")
-    x0 = arrays.get("x0", np.zeros(A.shape[1]))
-    if x0.shape != (A.shape[1],):
-        reject("x0", f"shape {x0.shape}", f"shape ({A.shape[1]},), one number a column of A")
+    x0 = arrays.get("x0", np.zeros(A.shape[-1] if A.ndim else 0))
+    _check_shapes(A, b, x0)
     return np.ascontiguousarray(A, float), b.astype(float), x0.astype(float)
 
 

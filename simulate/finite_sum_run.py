@@ -6,7 +6,7 @@ import numpy as np
 
 from simulate.finite_sum import RADII, SCHEDULES, Descent, Schedule
 from simulate.finite_sum_data import OBJECTIVES, DrawnSum, GivenSum, SumFile, load_sum
-from simulate.parameters import choice, integer, real, reject
+from simulate.parameters import choice, integer, real, reject, sequence
 from simulate.run import Result, Specification, recorded_steps
 from simulate.sampling import SAMPLINGS, sampling
 from simulate.streams import stream
@@ -57,7 +57,8 @@ class FiniteSumSpec(Specification):
             reject("normalisation (lam)", normalisation, "a finite number >= 0 and <= 1")
         choice("sampling", self.sampling, SAMPLINGS)
         if self.probabilities is not None:
-            self._set(probabilities=tuple(real("probabilities", p, strict=True) for p in self.probabilities))
+            shares = sequence("probabilities", self.probabilities, "a sequence of numbers > 0 with sum 1")
+            self._set(probabilities=tuple(real("probabilities", p, strict=True) for p in shares))
         self._set(
             reg=real("reg", self.reg),
             radius=real("radius (rho)", self.radius),

@@ -10,8 +10,9 @@
     wave       ½ z² + b cos(10 z)/10         1 ± 10           samples far rougher than their mean
 
 A problem is kept about an anchor x*: a minimiser of f wherever one is known. Kernels follow y = x − x* and see the
-rows' offsets r* = ⟨a, x*⟩ − b (⟨a, x*⟩ for the losses of z), which are exactly 0 where f interpolates; f − f* is then
-summed from terms that are never negative (`excess`), and loses no digit however small it becomes.
+rows' offsets r* = ⟨a, x*⟩ − b (⟨a, x*⟩ for the losses of z), exactly 0 where x* is known to fit all rows; f − f* is
+then summed from terms that are never negative (`excess`), and loses no digit however small it becomes as y → 0. (What y
+keeps in the kernel of A, where x* is one minimiser of many, rounds each ⟨a, y⟩: f − f* ends near 1e-32 ‖y‖².)
 """
 
 import math
@@ -22,7 +23,7 @@ import numpy as np
 
 from simulate.compiled import kernel
 from simulate.lanes import LANES, across, borrowed, number, padded, row, zeros
-from simulate.parameters import choice, reject
+from simulate.parameters import choice, integer, reject
 
 LOSSES = ("square", "logistic", "sine", "robust", "wave")
 SQUARE, LOGISTIC, SINE, ROBUST, WAVE = range(len(LOSSES))
@@ -31,6 +32,9 @@ CURVATURE = {"square": 1.0, "logistic": 0.25, "sine": 3.0, "robust": 1.0, "wave"
 
 SINE_PL = 0.2525794464399921
 """inf over r of phi'(r)²/(2 phi(r)) of the loss sine, at r = ±2.16469: mu of f is so much times λ_min(A Aᵀ)/n."""
+
+LARGEST = 1e100
+"""The largest number that data may hold."""
 
 _NODES, _WEIGHTS = (0.5 * column for column in np.polynomial.legendre.leggauss(12))
 _NODES = _NODES + 0.5
@@ -100,18 +104,21 @@ def value(loss, u, b):
 def excess(loss, e, b, t):
     """Return phi(e + t) − phi(e) − phi'(e) t of the convex losses, phi(e + t) of the others; t = ⟨a, y⟩.
 
-    The linear terms add up to −reg ⟨x*, y⟩ over the rows at a minimiser x*. Logistic: t² ∫₀¹ (1−s) phi''(e + s t) ds by
-    12 Gauss nodes while |t| ≤ 1, where the difference would cancel.
+    The linear terms add up to −reg ⟨x*, y⟩ over the rows at a minimiser x*. Logistic, which is even in (e, t) and free
+    of b: t² ∫₀¹ (1−s) phi''(e + s t) ds by 12 Gauss nodes while |t| ≤ 1, where the difference would cancel, as it would
+    from e > 0.
     """
     if loss == SQUARE:
         return 0.5 * t * t
     if loss == LOGISTIC:
+        if e > 0.0:
+            e, t = -e, -t
         if abs(t) > 1.0:
-            return softplus(-b * (e + t)) - softplus(-b * e) + b * sigmoid(-b * e) * t
+            return softplus(e + t) - softplus(e) - sigmoid(e) * t
         total = 0.0
         for k in range(_NODES.size):
-            p = sigmoid(e + _NODES[k] * t)
-            total += _WEIGHTS[k] * (1.0 - _NODES[k]) * p * (1.0 - p)
+            z = e + _NODES[k] * t
+            total += _WEIGHTS[k] * (1.0 - _NODES[k]) * sigmoid(z) * sigmoid(-z)
         return t * t * total
     return value(loss, e + t, b)
 
@@ -123,9 +130,9 @@ def gradient(loss, A, offsets, targets, rows, weights, reg, anchor, y, g):
         g[j] = 0.0
     share = 0.0
     for k in range(rows.size):
-        row = rows[k]
-        a = A[row]
-        c = weights[k] * slope(loss, offsets[row] + inner(a, y), targets[row])
+        i = rows[k]
+        a = A[i]
+        c = weights[k] * slope(loss, offsets[i] + inner(a, y), targets[i])
         share += weights[k]
         for j in range(g.size):
             g[j] += c * a[j]
@@ -225,7 +232,7 @@ class FiniteSum:
             singular = np.linalg.svd(self.A, compute_uv=False)
             if self.loss == "sine":
                 return float(SINE_PL * singular[-1] ** 2 / len(self.A))
-            kept = singular[singular > singular[0] * 1e-10] if singular[0] > 0.0 else singular[:0]
+            kept = singular[singular > singular[0] * max(self.A.shape) * np.finfo(float).eps]  # as in lstsq
             smallest = kept[-1] ** 2 / len(self.A) if len(kept) else 0.0
             kernel_left = len(kept) < self.A.shape[1]  # where reg > 0 is the only curvature
             return float(self.reg if kernel_left and self.reg > 0.0 else smallest + self.reg)
@@ -275,17 +282,23 @@ class FiniteSum:
 def finite_sum(loss, A, targets, reg=0.0, samples=None, minimiser=None, infimum=None) -> FiniteSum:
     """Return the problem of rows A (n·k, d) and targets (n·k,), n `samples` of k rows (None: k = 1).
 
-    A known `minimiser` (d,) of all samples at once makes every offset exactly 0; otherwise it is computed: by least
-    squares, or Newton's method for logistic. `infimum` is f* where only the caller knows it (loss robust or wave).
-    Raises ParameterError: loss sine whose rows cannot all be fitted; logistic without a minimiser.
+    A known `minimiser` (d,) that fits all rows at once makes every residual exactly 0 there; otherwise it is computed:
+    by least squares, or Newton's method for logistic. `infimum` is f* where only the caller knows it (loss robust or
+    wave). Raises ParameterError: numbers beyond 1e100; loss sine whose rows cannot all be fitted; logistic without a
+    minimiser, or with one that float64 does not reach.
     """
     choice("loss", loss, LOSSES)
     A, targets = np.ascontiguousarray(A, float), np.asarray(targets, float)
-    samples = len(A) if samples is None else samples
+    samples = len(A) if samples is None else integer("samples (n)", samples, 1)
     if len(A) % samples:
         reject("samples (n)", samples, f"a divisor of the number of rows, {len(A)}")
     if loss in ("sine", "robust", "wave") and reg > 0.0:
         reject("reg", reg, f"0 with the loss {loss}, whose constants are certified without it")
+    for name, values in (("A", A), ("b", targets), ("reg", reg)):
+        if not (largest := float(np.max(np.abs(values)))) <= LARGEST:
+            reject(name, largest, f"of finite numbers of size <= {LARGEST:g}, so that products are finite")
+    if loss == "wave" and not (largest := float(np.abs(targets).max())) <= 1.0:
+        reject("b", largest, "within [-1, 1] with the loss wave, whose curvature is certified there")
     if loss == "logistic" and not np.isin(targets, (-1.0, 1.0)).all():
         reject("b", "other numbers", "-1 or 1: the labels of logistic regression")
     if loss == "logistic" and samples < len(A):
@@ -294,19 +307,26 @@ def finite_sum(loss, A, targets, reg=0.0, samples=None, minimiser=None, infimum=
         wanted = "linearly independent rows with the loss sine, which is PL only then"
         reject("A", f"{len(A)} rows of rank {rank}", wanted)
     if minimiser is not None:
-        anchor, offsets, minimised = np.asarray(minimiser, float), np.zeros(len(A)), True
+        anchor, minimised = np.asarray(minimiser, float), True
     else:
         anchor, minimised = _anchor(loss, A, targets, reg)
-        offsets = A @ anchor - (targets if loss in ("square", "sine", "robust") else 0.0)
+    if loss not in ("square", "sine", "robust"):
+        offsets = A @ anchor
+    else:
+        offsets = A @ anchor - targets if minimiser is None else np.zeros(len(A))
     problem = FiniteSum(loss, A, targets, offsets, float(reg), anchor, samples, 0.0, minimised)
     if infimum is None:
-        infimum = problem.at_anchor() if minimised else problem.sample_infima.mean()
+        fitted = loss in ("sine", "robust") or not minimised  # the samples' own infima add up, or are all that is known
+        infimum = problem.sample_infima.mean() if fitted else problem.at_anchor()
     return replace(problem, infimum=float(infimum))
 
 
 def _anchor(loss, A, targets, reg):
     """Return (x*, whether it is known to minimise f)."""
     n, d = A.shape
+    if d > n and (loss == "logistic" or (loss == "square" and reg > 0.0)):  # x* is in the span of the rows
+        Q, R = np.linalg.qr(A.T)
+        return Q @ _anchor(loss, R.T, targets, reg)[0], True
     if loss == "square":
         if reg == 0.0:
             return np.linalg.lstsq(A, targets, rcond=None)[0], True
@@ -338,8 +358,17 @@ def _logistic_minimiser(A, b, reg):
     eigenvalues = np.linalg.eigvalsh(hessian(x))
     if reg == 0.0 and (eigenvalues[0] <= 1e-7 * eigenvalues[-1] or (b * (A @ x)).min() > 0.0):
         reject("reg", reg, "> 0 here: labels that can be separated, or too few rows, leave no minimiser")
-    for _ in range(3):  # what is left is a few units in the last place
-        x = x - np.linalg.solve(hessian(x), objective(x)[1])
+    left = np.linalg.norm(objective(x)[1])
+    for _ in range(100):  # until a few units in the last place are left
+        try:
+            further = x - np.linalg.solve(hessian(x), objective(x)[1])
+        except np.linalg.LinAlgError:
+            break
+        if not (shorter := np.linalg.norm(objective(further)[1])) < left:
+            break
+        x, left = further, shorter
+    if not left <= 1e-10 * np.linalg.norm(np.abs(A).T @ expit(-b * (A @ x)) / n):
+        reject("reg", reg, "larger here: float64 does not reach the minimiser")
     return x
 
 
@@ -356,5 +385,5 @@ def _logistic_infimum(norm, reg):
     q = float(norm)
     if q == 0.0:
         return math.log(2.0)
-    u = brentq(lambda u: u * reg - q * sigmoid(-u), 0.0, q / reg, xtol=1e-14, rtol=8.9e-16)
+    u = brentq(lambda u: u * reg - q * sigmoid(-u), 0.0, math.log1p(q / reg), xtol=1e-14, rtol=8.9e-16)
     return softplus(-u) + 0.5 * reg * u * u / q

@@ -19,6 +19,8 @@ from simulate.update import Batches
 
 SAMPLINGS = ("full", "nice", "replacement", "single", "importance")
 _OUTCOMES = 100_000  # enumerated at most
+_LARGEST_BATCH = 10_000  # the samples of thousands of steps are kept at a time
+_SHUFFLED = 2**20  # numbers at a time
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Sampling:
         n, tau = self.samples, self.batch_size
         count = {"full": 1, "nice": comb(n, tau), "replacement": comb(n + tau - 1, tau)}.get(self.kind, n)
         if count > _OUTCOMES:
-            reject("sampling", f"{self.kind} with {count} outcomes", f"one with at most {_OUTCOMES}, to be enumerated")
+            wanted = f"one with at most {_OUTCOMES} outcomes, to be enumerated"
+            reject("sampling", f"{self.kind} with n = {n}, tau = {tau}", wanted)
         draws = {
             "full": lambda: [range(n)],
             "nice": lambda: combinations(range(n), tau),
@@ -54,7 +57,7 @@ class Sampling:
         if self.kind == "replacement":  # so many orders in which each multiset can be drawn
             counts = np.rint(V * tau).astype(int).tolist()
             orders = [factorial(tau) // prod(map(factorial, count)) for count in counts]
-            return V, np.array(orders) / n**tau
+            return V, np.array([order / n**tau for order in orders])  # integers beyond 64 bits, divided exactly
         return V, np.full(count, 1.0 / count) if self.probabilities is None else self.probabilities.copy()
 
     def lipschitz(self, problem: FiniteSum) -> float:
@@ -94,7 +97,11 @@ class Draws(Batches):
             return self.rng.integers(n, size=(count, tau))
         if self.sampling.probabilities is not None:
             return np.searchsorted(self._steps, self.rng.random((count, 1)), side="right")
-        return self.rng.permuted(np.tile(np.arange(n), (count, 1)), axis=1)[:, :tau]
+        parts, rows = [np.empty((0, tau), np.int64)], max(1, _SHUFFLED // n)
+        for start in range(0, count, rows):
+            tile = np.tile(np.arange(n), (min(rows, count - start), 1))
+            parts.append(self.rng.permuted(tile, axis=1)[:, :tau].copy())
+        return np.concatenate(parts)
 
 
 def sampling(kind: str, problem: FiniteSum, batch_size: int = 1, probabilities=None) -> Sampling:
@@ -108,9 +115,10 @@ def sampling(kind: str, problem: FiniteSum, batch_size: int = 1, probabilities=N
     if kind == "nice" and n == 1:
         reject("sampling", kind, "another than nice with n = 1")
     if kind in ("nice", "replacement"):
-        most = n if kind == "nice" else 10**6
-        tau = integer("batch_size (tau)", batch_size, 1, most)
-        return Sampling("full", n, n) if kind == "nice" and tau == n else Sampling(kind, n, tau)
+        if kind == "nice" and batch_size == n:
+            return Sampling("full", n, n)
+        tau = integer("batch_size (tau)", batch_size, 1, min(n, _LARGEST_BATCH) if kind == "nice" else _LARGEST_BATCH)
+        return Sampling(kind, n, tau)
     if batch_size != 1:
         reject("batch_size (tau)", batch_size, f"1 with sampling {kind}")
     if kind == "importance":

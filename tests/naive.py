@@ -261,3 +261,56 @@ def product_form_1sam(alpha, X, y, step_size, radius, steps):
         G = ((X * us * vs).sum(axis=1) - y)[:, None] * X
         u, v = u - step_size * (G * vs).mean(axis=0), v - step_size * (G * us).mean(axis=0)
     return u, v
+
+
+# finite sums: f = (1/n) Σ f_i, f_i the mean of phi(⟨a, x⟩, b) over its k rows, plus (reg/2)‖x‖²
+
+PHI = {
+    "square": (lambda z, b: 0.5 * (z - b) ** 2, lambda z, b: z - b),
+    "logistic": (lambda z, b: log_loss(b * z), lambda z, b: -b * sigmoid(b * z)),
+    "sine": (
+        lambda z, b: 0.5 * (z - b) ** 2 + math.sin(z - b) ** 2,
+        lambda z, b: z - b + 2.0 * math.sin(z - b) * math.cos(z - b),
+    ),
+    "robust": (
+        lambda z, b: 0.5 * (z - b) ** 2 / (1.0 + (z - b) ** 2),
+        lambda z, b: (z - b) / (1.0 + (z - b) ** 2) ** 2,
+    ),
+    "wave": (
+        lambda z, b: 0.5 * z * z + b * math.cos(10.0 * z) / 10.0,
+        lambda z, b: z - b * math.sin(10.0 * z),
+    ),
+}
+
+
+def sum_value(loss, A, b, reg, v, x):
+    """Return Σ_i v_i f_i(x); A (n·k, d), b (n·k,), v (n,): 1/n each for f itself."""
+    k, total = len(A) // len(v), 0.0
+    for row in range(len(A)):
+        total += v[row // k] / k * PHI[loss][0](float(A[row] @ x), b[row])
+    return total + 0.5 * reg * sum(v) * float(x @ x)
+
+
+def sum_gradient(loss, A, b, reg, v, x):
+    """Return Σ_i v_i ∇f_i(x) (d,)."""
+    k, g = len(A) // len(v), reg * sum(v) * x
+    for row in range(len(A)):
+        if v[row // k]:
+            g = g + v[row // k] / k * PHI[loss][1](float(A[row] @ x), b[row]) * A[row]
+    return g
+
+
+def sum_step(loss, A, b, reg, v, x, gamma, radius, lam):
+    """Return x after one step of Unified SAM whose gradient is Σ_i v_i ∇f_i in both places."""
+    g = sum_gradient(loss, A, b, reg, v, x)
+    norm = math.sqrt(float(g @ g))
+    scale = radius * (1.0 - lam + lam / norm) if norm else 0.0
+    return x - gamma * sum_gradient(loss, A, b, reg, v, x + scale * g)
+
+
+def sum_path(loss, A, b, reg, weights, x, gammas, radii, lam):
+    """Return the points (T + 1, d) of T steps with the gradients' weights (T, n)."""
+    path = [x]
+    for v, gamma, radius in zip(weights, gammas, radii, strict=True):
+        path.append(sum_step(loss, A, b, reg, v, path[-1], gamma, radius, lam))
+    return np.array(path)
