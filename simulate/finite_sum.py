@@ -100,8 +100,9 @@ def single_step(loss, a, offset, product, norm, target, w, reg, anchor, gamma, r
     if radius > 0.0 and normalisation > 0.0:
         bend = w * perturbation_scale(radius, normalisation, math.sqrt(square))
     moved = slope(loss, offset + t + bend * (s * norm + reg * z), target) if radius > 0.0 else s
-    c = gamma * w * (moved + reg * bend * s)
+    c = gamma * w * moved
     if reg > 0.0:
+        c += gamma * w * reg * bend * s
         shrink = gamma * w * reg * (1.0 + bend * reg)
         for j in range(y.size):
             y[j] -= c * a[j] + shrink * (anchor[j] + y[j])
