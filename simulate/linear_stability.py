@@ -178,8 +178,8 @@ def stable_scale(family: HessianFamily, step_size=1.0, radius=0.0, growth=mean_s
     """Return the largest factor c (...) at which the family times c has a growth of at most 1: the edge of stability.
 
     H = E H_i must be positive definite, eta > 0. ⟨Sigma, T Sigma⟩ − ⟨Sigma, Sigma⟩ is −A c + B c² + C c³ + D c⁴ with
-    A, C, D ≥ 0 for every PSD Sigma, one change of sign: the stable factors are an interval [0, c]. Growth at c is 1 up
-    to 1e-13.
+    A, C, D ≥ 0 for every PSD Sigma, one change of sign: the stable factors are an interval [0, c]. Growth at the c that
+    is returned lies in [1, 1 + 1e-13].
     """
     eta, rho = _factor("step_size", step_size)[..., 0, 0, 0], _factor("radius", radius)[..., 0, 0, 0]
     if (eta == 0.0).any():
@@ -200,22 +200,25 @@ def stable_scale(family: HessianFamily, step_size=1.0, radius=0.0, growth=mean_s
     while (value_low > 0.0).any():
         low = np.where(value_low > 0.0, 0.1 * low, low)
         value_low = excess(low)
-    last, width = np.zeros(np.shape(high)), 2.0 * (high - low)
+    root, last, width = high, np.zeros(np.shape(high)), 2.0 * (high - low)
+    done = np.zeros(np.shape(high), bool)
     for step in range(200):  # regula falsi, the end that stays halved in weight (Illinois), all families in step
         slow = (step > 12) & (high - low > 0.5 * width)  # a kink: bisect
         width = np.where(slow, width, high - low)
         rise = value_high - value_low
-        middle = (low * value_high - high * value_low) / np.where(rise > 0.0, rise, 1.0)  # 0: at the root, low = high
+        middle = (low * value_high - high * value_low) / np.where(rise > 0.0, rise, 1.0)
         middle = np.where(slow, 0.5 * (low + high), np.clip(middle, low, high))
-        value = excess(middle)
-        if (np.abs(value * middle) <= 1e-13).all():
+        root = np.where(done, root, middle)
+        value = excess(root)
+        done |= (value >= 0.0) & (value * root <= 1e-13)  # from above: below the edge growth may be as near to 1
+        if done.all():
             break
         below = value <= 0.0
         value_high = np.where(below, np.where(last < 0, 0.5, 1.0) * value_high, value)
         value_low = np.where(below, value, np.where(last > 0, 0.5, 1.0) * value_low)
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
+        low, high = np.where(below, root, low), np.where(below, high, root)
         last = np.where(below, -1.0, 1.0)
-    return middle[()]
+    return root[()]
 
 
 # dynamics
@@ -289,6 +292,50 @@ def star_family(centre: float, leaf: float, coupling: float, leaves: int) -> Hes
     H = np.tile(np.diag([centre, *[leaf] * leaves]), (len(signs), 1, 1))
     H[:, 0, 1:] = H[:, 1:, 0] = coupling * signs
     return HessianFamily(H)
+
+
+@dataclass(frozen=True)
+class SpikedFamily:
+    """With probability 1 − P, diag(h, q, …, q); else a spike x ĝĝᵀ, ĝ = (√s, ±√(1−s) on one of m leaves), all alike.
+
+    h = `centre`, q = `leaf`, x = `spike`, s = `share`, P = `weight`, m = `leaves`; d = m + 1. Growth is exact at any m:
+    diag(u, v, …, v) stays of that form under the steps, and its positive eigenmatrix has the radius.
+    """
+
+    centre: float
+    leaf: float
+    spike: float
+    share: float
+    weight: float
+    leaves: int
+
+    def _factors(self, eta, rho):
+        h = np.array([self.centre, self.leaf, self.spike])
+        return 1.0 - eta * h * (1.0 + rho * h)
+
+    def one_step_growth(self, step_size: float, radius: float) -> float:
+        """Return lambda_max(E J²)."""
+        centre, leaf, spike = self._factors(step_size, radius) ** 2
+        s, P, m = self.share, self.weight, self.leaves
+        along = (1.0 - P) * centre + P * (1.0 - s + s * spike)
+        return float(max(along, (1.0 - P) * leaf + P * (1.0 + (spike - 1.0) * (1.0 - s) / m)))
+
+    def mean_square_growth(self, step_size: float, radius: float) -> float:
+        """Return the spectral radius of Sigma → E J Sigma J, that of its action on (u, v)."""
+        centre, leaf, spike = self._factors(step_size, radius)
+        s, P, m, kappa = self.share, self.weight, self.leaves, 1.0 - spike
+        coupling = P * kappa**2 * s * (1.0 - s)
+        stays = P * ((m - 1.0) / m + (1.0 - kappa * (1.0 - s)) ** 2 / m)
+        first, last = (1.0 - P) * centre**2 + P * (1.0 - kappa * s) ** 2, (1.0 - P) * leaf**2 + stays
+        return 0.5 * (first + last) + math.hypot(0.5 * (first - last), coupling / math.sqrt(m))
+
+    def written_out(self) -> HessianFamily:
+        """Return the 2m + 1 Hessians themselves, (2m + 1, d, d)."""
+        m = self.leaves
+        g = np.concatenate([np.eye(m), -np.eye(m)]) * math.sqrt(1.0 - self.share)
+        g = np.column_stack([np.full(2 * m, math.sqrt(self.share)), g])
+        body = np.diag([self.centre, *[self.leaf] * m])
+        return mixture((1.0 - self.weight, body[None]), (self.weight, self.spike * g[:, :, None] * g[:, None, :]))
 
 
 def cone(share: float, dimension: int = 3) -> np.ndarray:

@@ -202,7 +202,7 @@ CLAIMS = (
             observe=observe_holding(kinds),
             control=Control("the same families times two: beyond the edge", changes=BEYOND),
             quick=QUICK | {"seeds": 150},
-            full=FULL | {"seeds": 600},
+            full=FULL | {"seeds": 200},
             ours=True,
             **COMMON,
         )

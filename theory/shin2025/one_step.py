@@ -130,7 +130,7 @@ CLAIMS = (
         observe=observe_sgd,
         control=Control("a ≤ 1/eta and s_2² ≤ 1/(2 eta²)", lambda samples: 0.5 * unit(samples)),
         quick=QUICK | {"share": (0.0,), "seeds": 400},
-        full=FULL | {"share": (0.0,), "seeds": 2000},
+        full=FULL | {"share": (0.0,), "seeds": 600},
         **COMMON | {"parameters": NOMINAL | {"rho": 0.0}},
     ),
     Claim(

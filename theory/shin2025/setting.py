@@ -23,7 +23,7 @@ LARGE_STEP = Hypothesis(
 SOURCE = "Shin, Lee, Andriushchenko & Lee 2025, Theorem 1"
 
 QUICK = {"eta": (1.0, 0.1), "share": (0.05, 0.25, 0.45), "d": (1, 2, 3, 4), "seeds": 70}
-FULL = {"eta": (1.0, 0.1, 7.0), "share": (0.01, 0.05, 0.15, 0.25, 0.35, 0.45), "d": (1, 2, 3, 4, 6), "seeds": 300}
+FULL = {"eta": (1.0, 0.1, 7.0), "share": (0.01, 0.05, 0.15, 0.25, 0.35, 0.45), "d": (1, 2, 3, 4, 6), "seeds": 100}
 """Every step, radius over step and dimension with that many families of every kind; see `families`."""
 
 KINDS = (("dense", 1), ("dense", 2), ("dense", 6), ("low-rank", 5), ("commuting", 4), ("rank-one", 7))
@@ -107,6 +107,30 @@ def moment_samples(instances, spread, orders=(2, 3, 4)):
         )
         for k in orders
     }
+
+
+def climb(score, rng, count, members, dimension, steps):
+    """Return the families (count, n, d, d) that as many random walks uphill in score(families) (count,) end at.
+
+    H_i = A Aᵀ + 1e-6 I; a random move of A and of log p_i is kept if the score grew, and its size follows success.
+    """
+    from simulate.linear_stability import HessianFamily
+
+    def build(A, weights):
+        p = np.exp(weights - weights.max(axis=-1, keepdims=True))
+        H = A @ np.swapaxes(A, -1, -2) + 1e-6 * np.eye(dimension)
+        return HessianFamily(H, p / p.sum(axis=-1, keepdims=True))
+
+    A, weights = rng.standard_normal((count, members, dimension, dimension)), rng.standard_normal((count, members))
+    best, size = score(build(A, weights)), np.full(count, 0.3)
+    for _ in range(steps):
+        moved = A + size[:, None, None, None] * rng.standard_normal(A.shape)
+        shifted = weights + size[:, None] * rng.standard_normal(weights.shape)
+        found = score(build(moved, shifted))
+        up = found > best
+        A, weights = np.where(up[:, None, None, None], moved, A), np.where(up[:, None], shifted, weights)
+        best, size = np.where(up, found, best), size * np.where(up, 1.5, 0.9)
+    return build(A, weights)
 
 
 def unit(samples):

@@ -27,6 +27,7 @@ from theory.shin2025.setting import (
     NOMINAL,
     QUICK,
     Instances,
+    climb,
     families,
     moment_bound,
     moment_samples,
@@ -35,40 +36,27 @@ from theory.shin2025.setting import (
 
 
 def climbed(settings, eta=1.0, rho=0.25):
-    """Return stacks of families at the edge, d = 2 and 3, that a search has driven towards breaking the trace form.
+    """Return stacks of families of four Hessians at the edge, d = 2 and 3, driven towards breaking the trace form.
 
-    For every order, settings["climbers"] families of four Hessians A Aᵀ; each keeps a random move of its A and weights
-    if tr(M_k − H^k)/d grew, for settings["steps"] rounds, the size of its moves following success.
+    settings["climbers"] for every order, by `setting.climb` in settings["steps"] rounds.
     """
-    from simulate.linear_stability import HessianFamily, stable_scale
+    from simulate.linear_stability import stable_scale
     from simulate.streams import stream
 
-    orders, found = (2, 3, 4), []
+    orders, count = (2, 3, 4), 3 * settings["climbers"]
+    target = np.arange(count) % 3
+
+    def at_edge(family):
+        return family.scaled(stable_scale(family, eta, rho))
+
+    def score(family):
+        edge = at_edge(family)
+        return np.stack([edge.mean_spread(k) / moment_bound(k, eta, rho) for k in orders])[target, np.arange(count)]
+
+    found = []
     for d in (2, 3):
         rng = stream("climb", settings["seed"], dimension=d, climbers=settings["climbers"])
-        count = len(orders) * settings["climbers"]
-        target = np.arange(count) % len(orders)
-
-        def at_edge(A, weights):
-            H = A @ np.swapaxes(A, -1, -2) + 1e-6 * np.eye(A.shape[-1])
-            p = np.exp(weights - weights.max(axis=-1, keepdims=True))
-            family = HessianFamily(H, p / p.sum(axis=-1, keepdims=True))
-            return family.scaled(stable_scale(family, eta, rho))
-
-        def score(family, target=target):
-            each = np.stack([family.mean_spread(k) / moment_bound(k, eta, rho) for k in orders])
-            return each[target, np.arange(len(target))]
-
-        A, weights = rng.standard_normal((count, 4, d, d)), rng.standard_normal((count, 4))
-        best, size = score(at_edge(A, weights)), np.full(count, 0.3)
-        for _ in range(settings["steps"]):
-            moved = A + size[:, None, None, None] * rng.standard_normal(A.shape)
-            shifted = weights + size[:, None] * rng.standard_normal(weights.shape)
-            found_now = score(at_edge(moved, shifted))
-            better = found_now > best
-            A, weights = np.where(better[:, None, None, None], moved, A), np.where(better[:, None], shifted, weights)
-            best, size = np.where(better, found_now, best), size * np.where(better, 1.5, 0.9)
-        found.append(Instances(at_edge(A, weights), eta, rho))
+        found.append(Instances(at_edge(climb(score, rng, count, 4, d, settings["steps"])), eta, rho))
     return tuple(found)
 
 
@@ -107,7 +95,7 @@ CLAIMS = (
         predict=unit,
         control=Control("the same families times two: beyond the edge", changes=BEYOND),
         quick=QUICK | {"climbers": 20, "steps": 100},
-        full=FULL | {"climbers": 60, "steps": 600},
+        full=FULL | {"climbers": 30, "steps": 500},
         **COMMON,
     ),
     Claim(
