@@ -187,38 +187,42 @@ def stable_scale(family: HessianFamily, step_size=1.0, radius=0.0, growth=mean_s
     if (np.linalg.eigvalsh(family.moment(1))[..., 0] <= 1e-12 * family.curvature()).any():
         reject("hessians", "a mean that is singular", "positive definite on average: some x stays put otherwise")
 
-    def excess(c):  # H times c is eta and rho times c; the root at 0 is divided out, what is left is near a line
-        return (growth(family, c * eta, c * rho) - 1.0) / c
+    shape, (n, d) = family.hessians.shape[:-3], family.hessians.shape[-3:-1]
+    H, p = family.hessians.reshape(-1, n, d, d), family.probabilities.reshape(-1, n)
+    eta, rho = (np.broadcast_to(value, shape).ravel() for value in (eta, rho))
 
-    high = 1.0 / (eta * family.hessians.max(axis=(-3, -2, -1)))
-    value_high = excess(high)
-    while (value_high < 0.0).any():
+    def excess(c):  # H times c is eta and rho times c; the root at 0 is divided out, what is left is near a line
+        return (growth(current, c * eta, c * rho) - 1.0) / c
+
+    current = HessianFamily(H, p)
+    high = 1.0 / (eta * H.max(axis=(-3, -2, -1)))
+    while ((value_high := excess(high)) < 0.0).any():
         high = np.where(value_high < 0.0, 2.0 * high, high)
-        value_high = excess(high)
     low = 0.1 * high
-    value_low = excess(low)
-    while (value_low > 0.0).any():
+    while ((value_low := excess(low)) > 0.0).any():
         low = np.where(value_low > 0.0, 0.1 * low, low)
-        value_low = excess(low)
-    root, last, width = high, np.zeros(np.shape(high)), 2.0 * (high - low)
-    done = np.zeros(np.shape(high), bool)
+    last, width = np.zeros(len(H)), 2.0 * (high - low)
+    found, left = high.copy(), np.arange(len(H))
     for step in range(200):  # regula falsi, the end that stays halved in weight (Illinois), all families in step
         slow = (step > 12) & (high - low > 0.5 * width)  # a kink: bisect
         width = np.where(slow, width, high - low)
         rise = value_high - value_low
         middle = (low * value_high - high * value_low) / np.where(rise > 0.0, rise, 1.0)
-        middle = np.where(slow, 0.5 * (low + high), np.clip(middle, low, high))
-        root = np.where(done, root, middle)
-        value = excess(root)
-        done |= (value >= 0.0) & (value * root <= 1e-13)  # from above: below the edge growth may be as near to 1
-        if done.all():
-            break
+        found[left] = middle = np.where(slow, 0.5 * (low + high), np.clip(middle, low, high))
+        value = excess(middle)
         below = value <= 0.0
         value_high = np.where(below, np.where(last < 0, 0.5, 1.0) * value_high, value)
         value_low = np.where(below, value, np.where(last > 0, 0.5, 1.0) * value_low)
-        low, high = np.where(below, root, low), np.where(below, high, root)
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
         last = np.where(below, -1.0, 1.0)
-    return root[()]
+        going = (value < 0.0) | (value * middle > 1e-13)  # from above: below the edge growth may be as near to 1
+        if not going.any():
+            break
+        if not going.all():
+            state = (left, eta, rho, low, high, value_low, value_high, last, width)
+            left, eta, rho, low, high, value_low, value_high, last, width = (part[going] for part in state)
+            current = HessianFamily(H[left], p[left])
+    return found.reshape(shape)[()]
 
 
 # dynamics

@@ -94,7 +94,7 @@ CLAIMS = (
         observe=observe,
         predict=unit,
         control=Control("the same families times two: beyond the edge", changes=BEYOND),
-        quick=QUICK | {"climbers": 20, "steps": 100},
+        quick=QUICK | {"climbers": 20, "steps": 60},
         full=FULL | {"climbers": 30, "steps": 500},
         **COMMON,
     ),
