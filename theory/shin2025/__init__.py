@@ -1,4 +1,4 @@
-"""Shin et al. 2025: which minima stochastic SAM stays at, and what that says of the Hessians of the samples."""
+"""Shin et al. 2025: minima that stochastic SAM stays at, and how fast it gets there under interpolation."""
 
 from theory.claim import Paper
 
@@ -25,4 +25,5 @@ THEOREMS = (
     "trace_form",
     "smaller_radius",
     "uniform_moments",
+    "linear_rate",
 )
