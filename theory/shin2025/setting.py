@@ -1,0 +1,145 @@
+"""What the claims about linear stability share: letters, closed forms, and families at the edge of stability.
+
+Letters: eta step size, rho radius of SAM's unnormalised perturbation (0: SGD), H_i the samples' Hessians at an
+interpolating minimum, J_i = I − eta H_i − eta rho H_i², M_k = E H_i^k, H = M_1, a = lambda_max(H),
+s_k² = lambda_max(M_k − H^k); a* is the root of a*(1 + rho a*) = 2/eta, the curvature at which one sample alone would be
+at the edge. Only eta · H and rho/eta matter, and rho is given as a share of eta.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from theory.claim import Hypothesis, Samples
+
+NOMINAL = {"eta": 1.0, "rho": 0.2}
+
+LARGE_STEP = Hypothesis(
+    "eta, rho", "eta ≥ 2 rho", lambda a: max(a["eta"], 1e-100) / max(2.0 * a["rho"], 1e-100), required=1.0
+)
+
+SOURCE = "Shin, Lee, Andriushchenko & Lee 2025, Theorem 1"
+
+QUICK = {"eta": (1.0, 0.1), "share": (0.05, 0.25, 0.45), "d": (1, 2, 3, 4), "seeds": 70}
+FULL = {"eta": (1.0, 0.1, 7.0), "share": (0.01, 0.05, 0.15, 0.25, 0.35, 0.45), "d": (1, 2, 3, 4, 6), "seeds": 100}
+"""Every step, radius over step and dimension with that many families of every kind; see `families`."""
+
+KINDS = (("dense", 1), ("dense", 2), ("dense", 6), ("low-rank", 5), ("commuting", 4), ("rank-one", 7))
+"""Kinds of random families (`simulate.linear_stability.draw_families`) with their numbers of Hessians."""
+
+COMMUTING, EQUAL_NORM = (("commuting", 2), ("commuting", 5)), (("equal-norm", 7),)
+
+
+def largest_curvature(eta, rho):
+    """Return a*, the root of a(1 + rho a) = 2/eta: 2/eta at rho = 0."""
+    return 4.0 / (eta * (1.0 + np.sqrt(1.0 + 8.0 * rho / eta)))
+
+
+def moment_bound(k, eta, rho):
+    """Return the bound on s_k²: 1/(eta(eta − 2 rho)), 1/(2 eta² rho), 1/(eta² rho²) at k = 2, 3, 4."""
+    if k == 2:
+        return 1.0 / (eta * (eta - 2.0 * rho))
+    return 1.0 / (2.0 * eta**2 * rho) if k == 3 else 1.0 / (eta * rho) ** 2
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """A stack of families (`simulate.linear_stability.HessianFamily`) with the eta and rho they are looked at."""
+
+    family: Any
+    eta: float
+    rho: float
+
+
+@lru_cache(4)
+def _at_edge(notion, kinds, etas, shares, dimensions, count, seed):
+    """Random families at the edge of one-step or mean-square stability, every second one somewhere inside."""
+    from simulate import linear_stability
+    from simulate.streams import stream
+
+    growth = getattr(linear_stability, f"{notion}_growth")
+    inside = np.where(np.arange(count) % 2, stream("scales", seed, count=count).uniform(0.3, 1.0, count), 1.0)
+    found = []
+    for kind, members in kinds:
+        for d in dimensions:
+            family = linear_stability.draw_families(kind, count, members, d, seed)
+            for eta in etas:
+                for share in shares:
+                    edge = linear_stability.stable_scale(family, eta, share * eta, growth)
+                    found.append(Instances(family.scaled(inside * edge), eta, share * eta))
+    return tuple(found)
+
+
+def families(settings, notion, kinds=KINDS):
+    """Return the stacks of random families of settings: `eta`, `share`, `d`, `seeds` of each kind, `seed`.
+
+    They are scaled to the edge of the `notion` of stability, one_step or mean_square, every second one to somewhere
+    within, and by settings["beyond"], if given, out of it.
+    """
+    beyond = settings.get("beyond", 1.0)
+    keys = ("eta", "share", "d", "seeds", "seed")
+    found = _at_edge(notion, kinds, *(settings[key] for key in keys))
+    if beyond == 1.0:
+        return found
+    return tuple(Instances(one.family.scaled(beyond), one.eta, one.rho) for one in found)
+
+
+def gather(instances, observe, bound):
+    """Return Samples of observe(family, eta, rho) over the bound(eta, rho) they shall not exceed, flat.
+
+    Observed and bound are in units of the bound, for eta and rho differ along the points. The notes tell how close
+    to 1 the points come.
+    """
+    ratios = [np.ravel(observe(one.family, one.eta, one.rho)) / bound(one.eta, one.rho) for one in instances]
+    ratios = np.concatenate(ratios)
+    return Samples(ratios, {"notes": {"median slack": float(np.median(1.0 - ratios))}})
+
+
+def moment_samples(instances, spread, orders=(2, 3, 4)):
+    """Return, for every order k, the samples of family.`spread`(k) over its bound; `spread` or `mean_spread`."""
+    return {
+        f"s_{k}²": gather(
+            instances,
+            lambda family, eta, rho, k=k: getattr(family, spread)(k),
+            lambda eta, rho, k=k: moment_bound(k, eta, rho),
+        )
+        for k in orders
+    }
+
+
+def climb(score, rng, count, members, dimension, steps):
+    """Return the families (count, n, d, d) that as many random walks uphill in score(families) (count,) end at.
+
+    H_i = A Aᵀ + 1e-6 I; a random move of A and of log p_i is kept if the score grew, and its size follows success.
+    """
+    from simulate.linear_stability import HessianFamily
+
+    def build(A, weights):
+        p = np.exp(weights - weights.max(axis=-1, keepdims=True))
+        H = A @ np.swapaxes(A, -1, -2) + 1e-6 * np.eye(dimension)
+        return HessianFamily(H, p / p.sum(axis=-1, keepdims=True))
+
+    A, weights = rng.standard_normal((count, members, dimension, dimension)), rng.standard_normal((count, members))
+    best, size = score(build(A, weights)), np.full(count, 0.3)
+    for _ in range(steps):
+        moved = A + size[:, None, None, None] * rng.standard_normal(A.shape)
+        shifted = weights + size[:, None] * rng.standard_normal(weights.shape)
+        found = score(build(moved, shifted))
+        up = found > best
+        A, weights = np.where(up[:, None, None, None], moved, A), np.where(up[:, None], shifted, weights)
+        best, size = np.where(up, found, best), size * np.where(up, 1.5, 0.9)
+    return build(A, weights)
+
+
+def unit(samples):
+    """Return the bound in its own units."""
+    return np.ones_like(samples.observed)
+
+
+AT_EDGE = {
+    "tolerance": 1e-12,
+    "tolerance_reason": "rounding; at the edge growth is 1 up to 1e-13, and the bounds are proportional to growth",
+}
+BEYOND = {"beyond": 2.0}

@@ -1,0 +1,98 @@
+"""Is a minimum that is stable at a radius stable at every smaller one?
+
+Setting. One family of Hessians, one step size, two radii rho' < rho.
+
+Claim. In one step, yes: E J_i² ⪯ I at rho implies it at rho'. SAM then chooses among the minima SGD can stay at.
+
+In mean square, no. Large Hessians, each sharp in a direction of its own and a little along a common one, damp the
+common direction more under SAM than under SGD; on the other draws it may then be sharper than SGD can bear. With
+d = 10⁶ + 1 the radius of Sigma → E J_i Sigma J_i is 0.969 at rho = 0.01 eta and 1.082 at rho = 0. Random families show
+nothing of it.
+
+Why. The sharp form M_2 ⪯ a* H with a* ≤ 2/eta is one-step stability at rho' = 0. Between, E‖J_i x‖² is convex in rho.
+
+Source. Shin et al. 2025, on the role of rho in Theorem 1; both answers are ours (docs/linear_stability.md).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.shin2025.setting import AT_EDGE, FULL, NOMINAL, QUICK, families, unit
+
+SPIKED = {"centre": 2.25, "leaf": 1.0, "spike": 150.0, "share": 0.0015, "weight": 0.5, "leaves": 10**6}
+RHO = 0.01
+"""`simulate.linear_stability.SpikedFamily` that is stable at eta = 1 and this rho, and unstable at 0."""
+
+GROWTH = {"one_step": "lambda_max(E J_i²)", "mean_square": "radius of Sigma → E J_i Sigma J_i"}
+
+
+def spiked(notion):
+    """Return the spiked family, scaled to the edge where it is not stable at RHO: in one step."""
+    from scipy.optimize import brentq
+
+    from simulate.linear_stability import SpikedFamily
+
+    given = SpikedFamily(**SPIKED)
+
+    def scaled(c):
+        return replace(given, centre=c * given.centre, leaf=c * given.leaf, spike=c * given.spike)
+
+    def excess(c):
+        return getattr(scaled(c), f"{notion}_growth")(1.0, RHO) - 1.0
+
+    return given if excess(1.0) <= 0.0 else scaled(brentq(excess, 1e-9, 1.0, xtol=1e-18))
+
+
+def observe(settings, runner):
+    """Growth at factor · rho of families that are stable at rho, the spiked one first; an axis for every factor."""
+    from simulate import linear_stability
+
+    name = f"{settings['notion']}_growth"
+    growth, special = getattr(linear_stability, name), spiked(settings["notion"])
+    instances, axes = families(settings, settings["notion"]), {}
+    for factor in settings["factors"]:
+        first = getattr(special, name)(1.0, factor * RHO)
+        others = [growth(one.family, one.eta, factor * one.rho) for one in instances]
+        notes = {"spiked": first, "largest of the others": float(max(found.max() for found in others))}
+        axes[f"{factor:g} rho"] = Samples(np.concatenate([[first], *others]), {"notes": notes})
+    return axes
+
+
+FACTORS = (0.0, 0.5, 0.9)
+COMMON = {
+    "kind": Kind.UPPER_BOUND, "hypotheses": (), "parameters": NOMINAL, "observe": observe, "predict": unit,
+    "control": Control("larger radii", changes={"factors": (1.1, 1.5, 2.0)}), "ours": True, **AT_EDGE,
+}  # fmt: skip
+
+
+def settings(notion):
+    """Return the quick and full settings for a notion of stability."""
+    fixed = {"notion": notion, "factors": FACTORS}
+    return {
+        "quick": QUICK | fixed | {"share": (0.05, 0.45, 2.0)},
+        "full": FULL | fixed | {"share": (0.05, 0.2, 0.45, 1.0, 2.0, 10.0)},
+    }
+
+
+CLAIMS = (
+    Claim(
+        id="shin2025/smaller-radius",
+        title="Stable at a radius, stable at every smaller one",
+        statement=f"{GROWTH['one_step']} ≤ 1 at rho ⇒ ≤ 1 at every rho' in [0, rho]",
+        source="derived here (docs/linear_stability.md), after Shin, Lee, Andriushchenko & Lee 2025, Theorem 1",
+        **settings("one_step"),
+        **COMMON,
+    ),
+    Claim(
+        id="shin2025/smaller-radius-mean-square",
+        title="The same in mean square",
+        statement=f"{GROWTH['mean_square']} ≤ 1 at rho ⇒ ≤ 1 at every rho' in [0, rho]",
+        source="the other reading of shin2025/smaller-radius; counterexample derived here (docs/linear_stability.md)",
+        twin=Control("in one step", changes={"notion": "one_step"}),
+        expected=Outcome.VIOLATED,
+        **settings("mean_square"),
+        **COMMON,
+    ),
+)
