@@ -45,7 +45,7 @@ _LETTERS = {  # letter: flag, type, meaning
     "d": ("--d", COUNT, "dimension"),
     "m": (("--width", "--block"), COUNT, "width, or the block of m-SAM,"),
     "P": ("--patches", COUNT, "patches"),
-    "mu": ("--mu", float, "signal norm"),
+    "mu": ("--mu", float, "signal norm, or PL constant"),
     "sigma_p": ("--sigma-p", float, "noise"),
     "sigma_0": ("--sigma-0", float, "initial weights"),
     "p": ("--flip-rate", float, "flip rate"),
@@ -54,6 +54,11 @@ _LETTERS = {  # letter: flag, type, meaning
     "r": ("--sparsity", COUNT, "nonzero coordinates of the teacher"),
     "alpha": ("--alpha", float, "initial scale"),
     "rho": ("--rho", float, "SAM's radius"),
+    "lam": ("--lam", float, "normalisation"),
+    "gamma": ("--gamma", float, "step size"),
+    "L": ("--L", float, "smoothness"),
+    "L_S": ("--L-S", float, "smoothness of every stochastic gradient"),
+    "D": ("--D", float, "expected residual B mu + A,"),
 }
 
 
@@ -81,8 +86,8 @@ def show(claim_id, **given):
     changes = {letter: value for letter, value in given.items() if value is not None}
     for letter, value in changes.items():
         smallest = 1 if letter in ("n", "d", "m", "B", "r") else 2 if letter == "P" else 0
-        largest = 0.5 if letter == "p" else 1e50
-        strict = letter == "alpha"  # from 0 nothing moves
+        largest = {"p": 0.5, "lam": 1.0 + 1e-15}.get(letter, 1e50)
+        strict = letter in ("alpha", "L", "L_S")  # from 0 nothing moves, and nothing bends
         if not smallest <= value < largest or (strict and value == smallest):  # NaN is refused too
             reject(letter, value, f"a number {'>' if strict else '>='} {smallest} and < {largest:g}")
     show_claim(claim, changes)

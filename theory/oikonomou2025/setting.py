@@ -12,14 +12,6 @@ import numpy as np
 
 from theory.claim import Hypothesis
 
-NOMINAL = {"rho/rho*": 0.9, "gamma/gamma*": 0.9, "L/max Lip(g_S)": 1.0}
-
-SMALL_RADIUS = Hypothesis("radius", "rho ≤ rho*", lambda a: 1.0 / a["rho/rho*"], required=1.0)
-SMALL_STEP = Hypothesis("step", "gamma ≤ gamma*(rho)", lambda a: 1.0 / a["gamma/gamma*"], required=1.0)
-SMOOTH_DRAWS = Hypothesis(
-    "smooth", "L bounds Lip(∇f) and Lip(g_S) of every draw", lambda a: a["L/max Lip(g_S)"], required=1.0
-)
-
 
 def expected_residual(kind, n, tau, L, p=None):
     """Return (A, B) of a sampling of n functions with constants L (n,) and probabilities p (n,); C = 2 A sigma*."""
@@ -76,6 +68,31 @@ class Constants:
         """Return N' = (L/mu) {C [gamma + rho (1−lam)/2 + 2 L² gamma rho² (1−lam)²] + 2 L rho² lam² (1 + L gamma)}."""
         noise = gamma + 0.5 * rho * (1.0 - lam) + 2.0 * gamma * (self.L * rho * (1.0 - lam)) ** 2
         return self.L / self.mu * (self.C * noise + 2.0 * self.L * (rho * lam) ** 2 * (1.0 + self.L * gamma))
+
+
+def _margin(ratio):
+    """Return a margin by letters: `ratio(constants, rho, gamma, lam)`, with D in place of A and B."""
+    return lambda a: ratio(Constants(a["L"], a["mu"], a["D"], 0.0, 0.0), a["rho"], a["gamma"], a["lam"])
+
+
+NOMINAL = {
+    "L": 1.0, "L_S": lambda a: a["L"], "mu": 0.1, "D": 1.0, "lam": 0.5,
+    "rho": lambda a: 0.9 * Constants(a["L"], a["mu"], a["D"], 0.0, 0.0).radius_cap(a["lam"]),
+    "gamma": lambda a: 0.9 * Constants(a["L"], a["mu"], a["D"], 0.0, 0.0).step_cap(
+        0.9 * Constants(a["L"], a["mu"], a["D"], 0.0, 0.0).radius_cap(a["lam"]), a["lam"]
+    ),
+}  # fmt: skip
+
+SMALL_RADIUS = Hypothesis(
+    "radius", "rho ≤ rho*", _margin(lambda c, rho, gamma, lam: c.radius_cap(lam) / max(rho, 1e-200)), required=1.0
+)
+SMALL_STEP = Hypothesis(
+    "step", "gamma ≤ gamma*(rho)", _margin(lambda c, rho, gamma, lam: c.step_cap(rho, lam) / max(gamma, 1e-200)),
+    required=1.0,
+)  # fmt: skip
+SMOOTH_DRAWS = Hypothesis(
+    "smooth", "L ≥ L_S, the largest Lip(g_S), and L ≥ Lip(∇f)", lambda a: a["L"] / a["L_S"], required=1.0
+)
 
 
 def constants(problem, draws, largest_sample=False) -> Constants:
