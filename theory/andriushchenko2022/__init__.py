@@ -42,5 +42,7 @@ THEOREMS = (
     "discretisation",
     "rounding",
     "switching",
+    "deterministic_usam",
     "stochastic_usam",
+    "worst_case",
 )
