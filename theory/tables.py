@@ -179,7 +179,8 @@ class VerifyTable:
         total = len(self.records)
         unexpected = [record.claim.id for record in self.records if not record.passed]
         claims = "claim" if total == 1 else "claims"
-        self._print(f"\n{total} {claims}: {', '.join(counts)}; {rejected} of {len(checked)} negative controls rejected.")
+        controls = f"{rejected} of {len(checked)} negative controls rejected."
+        self._print(f"\n{total} {claims}: {', '.join(counts)}; {controls}")
         self._print(f"{runs} runs, {seconds:.0f} s, {self.mode} settings, seed {self.seed}.")
         self._print(
             "`holds` means not falsified on these points. Intervals are Student's, sized so that a true claim is called"

@@ -45,7 +45,7 @@ def problems(settings):
 
 
 def starts(problem, count, rng):
-    """Return points x − x* (count, d): normal, of sizes from 0.01 to 100, the first two along the extreme directions."""
+    """Return points x − x* (count, d): normal, of sizes 0.01 to 100, the first two along the extreme directions."""
     d = len(problem.anchor)
     Y = rng.standard_normal((count, d)) * np.exp(rng.uniform(np.log(0.01), np.log(100.0), (count, 1)))
     right = np.linalg.svd(problem.A, full_matrices=False)[2]
@@ -54,7 +54,7 @@ def starts(problem, count, rng):
 
 
 def gaps(problem, Y, gammas, radii, steps):
-    """Return f − f* along full-batch USAM from the points x* + Y (N, d), each with its gamma and rho: (N, steps + 1)."""
+    """Return f − f* (N, steps + 1) of full-batch USAM from the points x* + Y (N, d), each with its gamma, rho (N,)."""
     from simulate.finite_sum import enumerate_paths
     from simulate.lanes import padded
 
@@ -151,7 +151,6 @@ def observe_standing(settings, runner):
 NOMINAL = {"gamma": 0.5, "rho": 0.5, "beta": 1.0}
 STEP = Hypothesis("gamma", "gamma beta ≤ 1", lambda a: 1.0 / (a["gamma"] * a["beta"]), 1.0)
 RADIUS = Hypothesis("rho", "rho beta ≤ 1", lambda a: 1.0 / max(a["rho"] * a["beta"], 1e-200), 1.0)
-BELOW = Hypothesis("rho", "rho beta < 1", lambda a: 1.0 / max(a["rho"] * a["beta"], 1e-200), 1.0)
 OURS = {"source": "derived here (this file)", "ours": True, "parameters": NOMINAL}
 PL = (  # objective, samples, dimension, condition number
     ("least-squares", 4, 4, 1.0), ("least-squares", 6, 4, 3.0), ("least-squares", 3, 8, 100.0), ("pl", 1, 1, 1.0),
@@ -196,7 +195,7 @@ CLAIMS = (
         id="andriushchenko2022/usam-stationary-points",
         title="USAM with rho < 1/beta is stationary only where f is",
         statement="‖∇f(x + rho∇f(x))‖ ≥ (1 − rho beta) ‖∇f(x)‖, attained on −beta‖x‖²/2",
-        hypotheses=(BELOW,),
+        hypotheses=(RADIUS,),
         predict=lambda samples: 1.0 - samples.given["q"],
         control=Control("≥ ‖∇f(x)‖, as for convex f", lambda samples: np.ones(len(samples.observed))),
         quick={"objectives": SMOOTH, "radii": (0.01, 0.99), "concave": True, "starts": 50, "seeds": 20},

@@ -129,7 +129,7 @@ CLAIMS = (
     Claim(
         id="andriushchenko2022/usam-worst-case",
         title="The worst case of USAM is within its rate under the PL condition",
-        statement="f(x_k) − f* ≤ (1 − gamma mu (2 − gamma beta − beta² rho²))^k for the worst f, by performance estimation",
+        statement="f(x_k) − f* ≤ (1 − gamma mu (2 − gamma beta − beta² rho²))^k for the worst f",
         source="derived here (deterministic_usam.py)",
         hypotheses=(STEP, RADIUS),
         observe=observe_rate,

