@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 
 from simulate.finite_sum_data import DrawnSum, load_sum
-from theory.andriushchenko2022 import worst_case
-from theory.andriushchenko2022.deterministic_usam import contraction, gain, gaps, stretch
+from simulate.sampling import sampling
+from theory.andriushchenko2022.deterministic_usam import contraction, gain, stretch
 from theory.check import check
 from theory.claim import Outcome
+from theory.finite_sums import enumerate_instances
+from theory.oikonomou2025.worst_case import largest_step
+from theory.performance_estimation import worst_case
 from theory.registry import claims
 
 compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many paths, slow without the compiler")
 NAMES = ("rate", "rate-sharper", "stationary-points", "standing-still", "stationary-points-convex")
-WORST = [name for name in claims() if "/usam-worst-case" in name]
+WORST = [name for name, claim in claims().items() if claim.extra]
 pep = pytest.mark.skipif(importlib.util.find_spec("PEPit") is None, reason="needs the extra pep")
 
 
@@ -67,8 +70,9 @@ def test_gaps_are_those_of_a_plain_loop(objective):
     for t in range(4):
         plain[:, t], g = problem.measure(Y)
         Y = Y - gammas[:, None] * problem.measure(Y + radii[:, None] * g)[1]
-    assert gaps(problem, start, gammas, radii, 3) == pytest.approx(plain, rel=1e-10)
-    other = gaps(problem, start, gammas, 0.9 * radii, 3)  # the control
+    full, lam = sampling("full", problem), np.zeros(5)
+    assert enumerate_instances(problem, full, start, gammas, radii, lam, 3)[0] == pytest.approx(plain, rel=1e-10)
+    other = enumerate_instances(problem, full, start, gammas, 0.9 * radii, lam, 3)[0]  # the control
     assert np.abs(other[:, 1:] / plain[:, 1:] - 1.0).min() > 1e-6
 
 
@@ -86,21 +90,19 @@ def without_extras(monkeypatch):
     monkeypatch.setattr("theory.claim.find_spec", lambda name: None)
 
 
-def test_schedules_of_the_bounds():
-    assert worst_case.largest_step(0.0) == 0.5
-    assert worst_case.largest_step(1.0 / 3.0) == 0.0
-    gammas, radii = worst_case.schedule_pl(0.9, 100)
-    assert gammas[0] == 0.5
-    assert gammas[-1] == pytest.approx(796.0 / (2.7 * 1e4))
-    assert radii**2 == pytest.approx(gammas)
-    assert (1.0 - worst_case.largest_step(0.0) * 0.1) ** 10 == pytest.approx(0.5987, abs=5e-5)
+def test_largest_steps_of_the_bound():
+    """gamma* = (1 − 3 rho)/(2 (1 + 2 rho²)) whatever mu, at beta = 1."""
+    assert largest_step(0.1, 0.0) == pytest.approx(0.5)
+    assert largest_step(0.3, 1.0 / 3.0) == pytest.approx(0.0, abs=1e-15)
+    assert largest_step(0.3, 0.1) == pytest.approx(0.7 / 2.04)
+    assert (1.0 - largest_step(0.1, 0.0) * 0.1) ** 10 == pytest.approx(0.5987, abs=5e-5)
 
 
 @pep
 def test_worst_case_of_gradient_descent():
     """0.95²⁰, the slowest quadratic's, against the bound 0.95¹⁰; and beta ‖x‖²/2 where the step is too long."""
-    assert worst_case.worst_case("strongly convex", [0.5] * 10, [0.0] * 10, 0.1) == pytest.approx(0.3585, abs=5e-5)
-    assert worst_case.worst_case("strongly convex", [1.9], [0.0], 0.1) == pytest.approx(0.81, rel=1e-4)
+    assert worst_case("strongly convex", [0.5] * 10, [0.0] * 10, 0.1) == pytest.approx(0.3585, abs=5e-5)
+    assert worst_case("strongly convex", [1.9], [0.0], 0.1) == pytest.approx(0.81, rel=1e-4)
 
 
 @pep
@@ -109,8 +111,8 @@ def test_worst_case_is_no_less_than_quadratics(rho):
     mu, gammas = 0.2, [0.6, 0.9]
     lam = np.linspace(mu, 1.0, 200)
     factor = np.prod([(1.0 - gamma * lam * (1.0 + rho * lam)) ** 2 for gamma in gammas], axis=0)
-    convex = worst_case.worst_case("strongly convex", gammas, [rho] * 2, mu)
-    assert factor.max() - 1e-4 <= convex <= worst_case.worst_case("pl", gammas, [rho] * 2, mu) + 1e-4
+    convex = worst_case("strongly convex", gammas, [rho] * 2, mu)
+    assert factor.max() - 1e-4 <= convex <= worst_case("pl", gammas, [rho] * 2, mu) + 1e-4
 
 
 @pep

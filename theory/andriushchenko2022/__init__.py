@@ -29,13 +29,6 @@ PAPER = Paper(
   year      = {2020},
   note      = {arXiv:2002.09277}
 }
-@inproceedings{oikonomou2025sharpness,
-  title     = {Sharpness-Aware Minimization: General Analysis and Improved Rates},
-  author    = {Oikonomou, Dimitris and Loizou, Nicolas},
-  booktitle = {International Conference on Learning Representations},
-  year      = {2025},
-  note      = {arXiv:2503.02225}
-}
 @article{goujaud2024pepit,
   title     = {{PEPit}: Computer-Assisted Worst-Case Analyses of First-Order Optimization Methods in {Python}},
   author    = {Goujaud, Baptiste and Moucer, C{\\'e}line and Glineur, Fran{\\c c}ois and Hendrickx, Julien M. and

@@ -53,34 +53,19 @@ def starts(problem, count, rng):
     return Y
 
 
-def gaps(problem, Y, gammas, radii, steps):
-    """Return f − f* (N, steps + 1) of full-batch USAM from the points x* + Y (N, d), each with its gamma, rho (N,)."""
-    from simulate.finite_sum import enumerate_paths
-    from simulate.lanes import padded
-
-    N, R = len(Y), len(problem.A)
-
-    def each(values):
-        return np.repeat(np.asarray(values)[None], N, axis=0)
-
-    values, squares = np.empty((N, steps + 1)), np.empty((N, steps + 1))
-    enumerate_paths(
-        problem.code, each(problem.padded_A), each(problem.offsets), each(problem.targets), each(problem.reg),
-        each(problem.padded_anchor), padded(Y), np.full((N, 1, R), 1.0 / R), np.ones((N, 1)),
-        np.repeat(gammas[:, None], steps, axis=1), np.repeat(radii[:, None], steps, axis=1), np.zeros(N),
-        each(problem.floor), values, squares,
-    )  # fmt: skip
-    return values
-
-
 def observe_rate(settings, runner):
     """delta₊/delta at every step of short paths; u uniform in 0 … 1 or 1, q uniform in 0.05 … 1: all flattened."""
+    from simulate.sampling import sampling
+    from theory.finite_sums import enumerate_instances
+
     count, steps = settings["starts"], settings["steps"]
     observed, u, q, kappa = [], [], [], []
     for _, problem, _, rng in problems(settings):
         beta = problem.lipschitz
         shares = np.where(rng.random(count) < 0.3, 1.0, rng.uniform(0.0, 1.0, count)), rng.uniform(0.05, 1.0, count)
-        values = gaps(problem, starts(problem, count, rng), shares[0] / beta, shares[1] / beta, steps)
+        gammas, radii = (share / beta for share in shares)
+        full, Y = sampling("full", problem), starts(problem, count, rng)
+        values, _ = enumerate_instances(problem, full, Y, gammas, radii, np.zeros(count), steps)
         observed.append((values[:, 1:] / values[:, :-1]).ravel())
         u.append(np.repeat(shares[0], steps))
         q.append(np.repeat(shares[1], steps))
