@@ -54,6 +54,11 @@ _LETTERS = {  # letter: flag, type, meaning
     "r": ("--sparsity", COUNT, "nonzero coordinates of the teacher"),
     "alpha": ("--alpha", float, "initial scale"),
     "rho": ("--rho", float, "SAM's radius"),
+    "gamma": ("--gamma", float, "step size"),
+    "beta": ("--beta", float, "smoothness"),
+    "lam": ("--lam", float, "largest eigenvalue"),
+    "a": ("--a", float, "curvature of the first sample"),
+    "b": ("--b", float, "curvature of the second sample"),
 }
 
 

@@ -3,9 +3,11 @@
 import numba
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from theory.check import check
 from theory.claim import Outcome
+from theory.commands import show
 from theory.quadratics import vanishing_steps
 from theory.quadratics.edge_of_stability import edge
 from theory.quadratics.setting import basis, critical_value, path, quadratic, spectrum
@@ -188,3 +190,16 @@ def test_scopes_of_the_two_forms():
         for a, b, rho in pairs.values():
             assert claim.in_scope(a=a, b=b, rho=rho)
             assert not other.in_scope(a=a, b=b, rho=rho)
+
+
+def test_show_answers_for_ones_own_numbers():
+    def shown(*words):
+        return CliRunner().invoke(show, words).output
+
+    assert "out of scope" not in shown("quadratics/two-cycle", "--eta", "3", "--lam", "0.5")
+    assert "out of scope" in shown("quadratics/two-cycle", "--eta", "3", "--lam", "0.7")
+    assert "out of scope" in shown("quadratics/sam-misses-optimum", "--a", "50", "--b", "1")
+    assert "out of scope" not in shown("quadratics/sam-sticks", "--a", "0", "--b", "1")
+    assert "NOT met" in shown("andriushchenko2022/usam-rate", "--gamma", "0.3", "--beta", "4")
+    assert "NOT met" not in shown("andriushchenko2022/usam-rate", "--gamma", "0", "--rho", "0.25", "--beta", "4")
+    assert "Out of scope" in shown("quadratics/sam-sticks", "--a", "0", "--b", "0")

@@ -134,7 +134,7 @@ def observe_standing(settings, runner):
 
 
 NOMINAL = {"gamma": 0.5, "rho": 0.5, "beta": 1.0}
-STEP = Hypothesis("gamma", "gamma beta ≤ 1", lambda a: 1.0 / (a["gamma"] * a["beta"]), 1.0)
+STEP = Hypothesis("gamma", "gamma beta ≤ 1", lambda a: 1.0 / max(a["gamma"] * a["beta"], 1e-200), 1.0)
 RADIUS = Hypothesis("rho", "rho beta ≤ 1", lambda a: 1.0 / max(a["rho"] * a["beta"], 1e-200), 1.0)
 OURS = {"source": "derived here (this file)", "ours": True, "parameters": NOMINAL}
 PL = (  # objective, samples, dimension, condition number

@@ -71,7 +71,7 @@ BETWEEN = Hypothesis(
 )  # fmt: skip
 BEYOND = Hypothesis(
     "beyond", "(1 + rho)|a − b| > a + b: it would lie beyond one of them",
-    lambda p: (1.0 + p["rho"]) * abs(p["a"] - p["b"]) / (p["a"] + p["b"]), 1.0,
+    lambda p: (1.0 + p["rho"]) * abs(p["a"] - p["b"]) / max(p["a"] + p["b"], 1e-200), 1.0,
 )  # fmt: skip
 COMMON = {"kind": Kind.LIMIT, "observe": observe, "tolerance": 0.03, "ours": True, "source": "derived here (this file)"}
 COMMON["tolerance_reason"] = "a finite number of steps"
