@@ -1,5 +1,6 @@
 """From a claim to its record: settings → runs → observation → judge, for the claim, its control and its twin."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +20,10 @@ SEED_STRIDE = 1_000_000  # runs of `--seed S` use the seeds from S · SEED_STRID
 
 @dataclass(frozen=True)
 class Record:
-    """One claim, checked: its verdict beside the expected one, and how its control and twin came out."""
+    """One claim, checked: its verdict beside the expected one, and how its control and twin came out.
+
+    `missing` names the extra without which it could not be checked: its verdict is then `out of scope`, on no point.
+    """
 
     claim: Claim
     mode: str
@@ -30,6 +34,7 @@ class Record:
     twin: Verdict | None
     seconds: float
     runs: int
+    missing: str | None = None
 
     @property
     def rejected(self) -> bool:
@@ -38,7 +43,12 @@ class Record:
 
     @property
     def passed(self) -> bool:
-        """Return whether the verdict is the expected one, the control was rejected and the twin, if any, holds."""
+        """Return whether the verdict is the expected one, the control was rejected and the twin, if any, holds.
+
+        True, too, where nothing was checked because an optional extra is missing.
+        """
+        if self.missing:
+            return True
         expected = self.verdict.outcome is self.claim.expected_in(self.mode)
         judged = self.claim.judged is None or self.judged is self.claim.judged
         twin = self.twin is None or self.twin.outcome is Outcome.HOLDS
@@ -67,6 +77,9 @@ def check(claim: Claim, mode: str = "quick", seed: int = 0, runner: Runner | Non
     """Check one claim at its quick or full settings; deterministic in (claim, mode, seed)."""
     choice("mode", mode, MODES)
     seed = integer("seed", seed, 0, 10**9)
+    if missing := claim.missing():
+        none = Verdict(Outcome.OUT_OF_SCOPE, f"not checked: the extra {missing} is not installed", math.nan, None, 0)
+        return Record(claim, mode, seed, none, none.outcome, none, claim.twin and none, 0.0, 0, missing)
     runner = runner or Runner()
     start, before = time.perf_counter(), runner.computed + runner.found
     settings = {**getattr(claim, mode), "seed": seed * SEED_STRIDE}

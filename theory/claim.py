@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,8 @@ class Claim:
     id `paper/name`; statement and source in words; `parameters` the nominal setting that hypotheses are evaluated at,
     by paper symbol (a function of the others where it follows them); `observe(settings, runner)` returns the samples
     and `predict(samples)` the closed form at them; `tolerance`, in the judge's unit, with its reason; `expected` the
-    verdict, one or per mode; `ours` marks forms that no paper states.
+    verdict, one or per mode; `ours` marks forms that no paper states; `extra` names an extra of the installation that
+    `observe` needs, and a module that it brings.
     """
 
     id: str
@@ -113,6 +115,11 @@ class Claim:
     twin: Control | None = None
     judged: Outcome | None = None  # what the judge must say where the expected verdict is `out of scope`
     ours: bool = False
+    extra: tuple[str, str] | None = None
+
+    def missing(self) -> str | None:
+        """Return the extra that checking needs and this installation lacks; None if there is none."""
+        return self.extra[0] if self.extra and find_spec(self.extra[1]) is None else None
 
     def expected_in(self, mode: str) -> Outcome:
         """Return the verdict fixed beforehand for `quick` or `full`."""

@@ -54,11 +54,14 @@ _LETTERS = {  # letter: flag, type, meaning
     "r": ("--sparsity", COUNT, "nonzero coordinates of the teacher"),
     "alpha": ("--alpha", float, "initial scale"),
     "rho": ("--rho", float, "SAM's radius"),
-    "lam": ("--lam", float, "normalisation"),
     "gamma": ("--gamma", float, "step size"),
+    "lam": ("--lam", float, "normalisation, or largest eigenvalue"),
     "L": ("--L", float, "smoothness"),
     "L_S": ("--L-S", float, "smoothness of every stochastic gradient"),
     "D": ("--D", float, "expected residual B mu + A,"),
+    "beta": ("--beta", float, "smoothness"),
+    "a": ("--a", float, "curvature of the first sample"),
+    "b": ("--b", float, "curvature of the second sample"),
 }
 
 
@@ -86,7 +89,7 @@ def show(claim_id, **given):
     changes = {letter: value for letter, value in given.items() if value is not None}
     for letter, value in changes.items():
         smallest = 1 if letter in ("n", "d", "m", "B", "r") else 2 if letter == "P" else 0
-        largest = {"p": 0.5, "lam": 1.0 + 1e-15}.get(letter, 1e50)
+        largest = 0.5 if letter == "p" else 1.0 + 1e-15 if letter == "lam" and "L_S" in claim.parameters else 1e50
         strict = letter in ("alpha", "L", "L_S")  # from 0 nothing moves, and nothing bends
         if not smallest <= value < largest or (strict and value == smallest):  # NaN is refused too
             reject(letter, value, f"a number {'>' if strict else '>='} {smallest} and < {largest:g}")

@@ -62,6 +62,8 @@ def show_claim(claim, changes):
     print(f"Control     {claim.control.title}: must be rejected")
     if claim.twin:
         print(f"Twin        {claim.twin.title}: must hold")
+    if claim.extra:
+        print(f"Needs       the extra {claim.extra[0]}" + (", which is not installed" if claim.missing() else ""))
     for mode in ("quick", "full"):
         print(f"{mode.capitalize():11} " + ", ".join(f"{k} = {figure(v)}" for k, v in getattr(claim, mode).items()))
     follow = [k for k, v in claim.parameters.items() if callable(v) and k not in changes]
@@ -75,6 +77,8 @@ def show_claim(claim, changes):
 
 def result_text(verdict) -> str:
     """Return the verdict's figure with its interval."""
+    if verdict.points == 0:
+        return verdict.measure
     text = f"{verdict.measure} {figure(float(verdict.value))}"
     if verdict.interval is not None and math.isfinite(verdict.interval[0]):
         text += f" [{figure(float(verdict.interval[0]))}, {figure(float(verdict.interval[1]))}]"
@@ -123,7 +127,7 @@ class VerifyTable:
         """Show one record."""
         self.records.append(record)
         claim, verdict = record.claim, record.verdict
-        control = "rejected" if record.rejected else "NOT REJECTED"
+        control = "not run" if record.missing else "rejected" if record.rejected else "NOT REJECTED"
         line = (
             f"{claim.id:{self.width}}  {verdict.outcome:12}  {control:12}  {verdict.points:>6}  {record.seconds:7.1f}  "
             f"{result_text(verdict)}"
@@ -132,12 +136,12 @@ class VerifyTable:
         expected = claim.expected_in(self.mode)
         if not record.passed:
             line += f"   UNEXPECTED (expected: {expected})" if verdict.outcome is not expected else "   UNEXPECTED"
-        if record.twin is not None:
+        if record.twin is not None and not record.missing:
             line += f"   (twin {record.twin.outcome}: {claim.twin.title})"
-        if verdict.outcome is Outcome.OUT_OF_SCOPE:
+        if verdict.outcome is Outcome.OUT_OF_SCOPE and not record.missing:
             line += f"   (the judge says: {record.judged})"
         self._print(line, style)
-        if len(self.claims) == 1:
+        if len(self.claims) == 1 and not record.missing:
             self._detail(record)
 
     def _detail(self, record):
@@ -154,22 +158,29 @@ class VerifyTable:
         lines += ["", "  Hypotheses at the nominal setting (times over met with constant 1)", *margin_lines(claim, {})]
         self._print("\n".join(lines))
 
+    def _checked(self):
+        return [record for record in self.records if not record.missing]
+
     def _count(self, outcome):
-        found = [record for record in self.records if record.verdict.outcome is outcome]
+        found = [record for record in self._checked() if record.verdict.outcome is outcome]
         expected = all(record.claim.expected_in(self.mode) is outcome for record in found)
         return f"{len(found)} {outcome}" + (" as expected" if expected and outcome is not Outcome.HOLDS else "")
 
     def _summary(self):
         from theory.check import FALSE_ALARM
 
-        outcomes = [record.verdict.outcome for record in self.records]
-        counts = ", ".join(self._count(outcome) for outcome in Outcome if outcome in outcomes)
+        checked = self._checked()
+        outcomes = [record.verdict.outcome for record in checked]
+        counts = [self._count(outcome) for outcome in Outcome if outcome in outcomes]
+        for extra in sorted({record.missing for record in self.records if record.missing}):
+            counts.append(f"{sum(r.missing == extra for r in self.records)} not checked without the extra {extra}")
         rejected = sum(record.rejected for record in self.records)
         seconds, runs = sum(r.seconds for r in self.records), sum(r.runs for r in self.records)
         total = len(self.records)
         unexpected = [record.claim.id for record in self.records if not record.passed]
         claims = "claim" if total == 1 else "claims"
-        self._print(f"\n{total} {claims}: {counts}; {rejected} of {total} negative controls rejected.")
+        controls = f"{rejected} of {len(checked)} negative controls rejected."
+        self._print(f"\n{total} {claims}: {', '.join(counts)}; {controls}")
         self._print(f"{runs} runs, {seconds:.0f} s, {self.mode} settings, seed {self.seed}.")
         self._print(
             "`holds` means not falsified on these points. Intervals are Student's, sized so that a true claim is called"

@@ -6,7 +6,9 @@ from dataclasses import replace
 import numba
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from sharpbounds import main
 from simulate.parameters import ParameterError
 from simulate.runner import Runner
 from theory.check import FALSE_ALARM, SEED_STRIDE, check
@@ -187,6 +189,34 @@ def test_claim_over_several_axes():
     assert not check(replace(both, predict={"a": at_most(1.7), "b": at_most(1.2)})).passed
     lenient = check(replace(both, control=Control("false in b only", at_most(1.2))))
     assert (lenient.rejected, lenient.passed) == (False, False)
+
+
+def test_claim_without_its_extra_is_not_checked(monkeypatch):
+    """Nothing is observed, the table says why, and its exit status is that of the others."""
+    seen = []
+    claim = replace(TOY, observe=lambda *a: seen.append(a), extra=("toy", "no_such_module"))
+    assert claim.missing() == "toy"
+    record = check(claim)
+    assert (seen, record.passed, record.rejected, record.missing) == ([], True, False, "toy")
+    assert record.verdict.outcome is record.judged is Outcome.OUT_OF_SCOPE
+    row = plain_json(record.to_dict())
+    assert row["verdict"]["measure"] == "not checked: the extra toy is not installed"
+    assert json.dumps(row, allow_nan=False)
+    monkeypatch.setattr("theory.registry.claims", lambda: {claim.id: claim, "toy2000/other": TOY})
+    result = CliRunner().invoke(main, ["verify", "--workers", "1", "--no-cache"])
+    assert result.exit_code == 0
+    assert "out of scope  not run " in result.output
+    assert "2 claims: 1 holds, 1 not checked without the extra toy; 1 of 1 negative controls" in result.output
+    alone = CliRunner().invoke(main, ["verify", claim.id, "--workers", "1", "--no-cache"]).output
+    assert "0 of 0 negative controls" in alone
+    assert "nan" not in alone
+
+
+def test_claim_with_its_extra_is_checked_as_any_other():
+    """The control: the module is there."""
+    assert replace(TOY, extra=("toy", "json")).missing() is None
+    assert same(check(replace(TOY, extra=("toy", "json"))), check(TOY))
+    assert not check(replace(TOY, extra=("toy", "json"), predict=at_most(0.7))).passed
 
 
 def test_false_alarm_is_shared_among_the_claims(monkeypatch):

@@ -1,4 +1,4 @@
-"""Andriushchenko & Flammarion 2022: the implicit bias of n-SAM and 1-SAM on diagonal linear networks."""
+"""Andriushchenko & Flammarion 2022: SAM's implicit bias on diagonal linear networks, and USAM on smooth functions."""
 
 from theory.claim import Paper
 
@@ -28,6 +28,16 @@ PAPER = Paper(
   pages     = {3635--3673},
   year      = {2020},
   note      = {arXiv:2002.09277}
+}
+@article{goujaud2024pepit,
+  title     = {{PEPit}: Computer-Assisted Worst-Case Analyses of First-Order Optimization Methods in {Python}},
+  author    = {Goujaud, Baptiste and Moucer, C{\\'e}line and Glineur, Fran{\\c c}ois and Hendrickx, Julien M. and
+               Taylor, Adrien B. and Dieuleveut, Aymeric},
+  journal   = {Mathematical Programming Computation},
+  volume    = {16},
+  pages     = {337--367},
+  year      = {2024},
+  note      = {arXiv:2201.04040}
 }""",
 )
 
@@ -42,5 +52,7 @@ THEOREMS = (
     "discretisation",
     "rounding",
     "switching",
+    "deterministic_usam",
     "stochastic_usam",
+    "worst_case",
 )

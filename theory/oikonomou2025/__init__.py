@@ -24,4 +24,5 @@ THEOREMS = (
     "decreasing_steps",
     "nonconvex",
     "importance",
+    "worst_case",
 )

@@ -1,0 +1,105 @@
+"""SAM's edge of stability: the curvature beyond which its step overshoots, given the gradient's norm.
+
+Setting. One step of SAM on a quadratic with Hessian H from a point with gradient g ≠ 0, w₊ = w − eta H(w + rho g/‖g‖);
+an eigenvector of H with eigenvalue lam along which w has a component.
+
+Claims. (1) The step makes that component longer if and only if lam exceeds
+
+    lam_c(‖g‖) = (‖g‖/(2 rho)) (√(1 + 8 rho/(eta ‖g‖)) − 1) < 2/eta.
+
+(2) The two-cycle that SAM ends in on a quadratic (`two_cycle`) sits at its edge: lam_c(‖g‖) = lam_max.
+
+Why. g = Hw, so that the step multiplies the component by 1 − eta lam − eta rho lam²/‖g‖: −1 where
+eta rho lam² + eta ‖g‖ lam − 2‖g‖ = 0. At ± c v, the factor of v is −1.
+
+Scope. Both speak of quadratics. That training of a network drives its Hessian to this edge, as Long & Bartlett observe,
+is not claimed here.
+
+Source. Long & Bartlett 2024 (their derivation has w along one eigenvector; any w will do); (2) is ours.
+"""
+
+import numpy as np
+
+from theory.claim import Claim, Control, Kind, Samples
+from theory.quadratics.setting import NOMINAL, basis, critical_value, log_uniform, path, quadratic, seeds, spectrum
+from theory.quadratics.two_cycle import cycles
+
+
+def edge(eta, rho, gradient_norm):
+    """Return lam_c, in a form that does not cancel; 2/eta at rho = 0 and as ‖g‖ → ∞."""
+    return 4.0 / eta / (1.0 + np.sqrt(1.0 + 8.0 * rho / (eta * gradient_norm)))
+
+
+def observe_step(settings, runner):
+    """The curvature at which one step no longer shortens a component, ‖g‖ held, over lam_c, (problems,).
+
+    The component is that of any eigenvalue; the others keep their ratios to it.
+    """
+    from simulate.streams import stream
+
+    observed, plain = [], []
+    for seed in seeds(settings):
+        rng = stream("edge", seed)
+        ratios = spectrum(rng)
+        k, Q = rng.integers(len(ratios)), basis(rng, len(ratios))
+        ratios = ratios / ratios[k]
+        eta, rho, norm = (log_uniform(rng, *ends) for ends in ((0.01, 10.0), (1e-3, 10.0), (1e-3, 1e3)))
+        g = rng.choice((-1.0, 1.0), len(ratios)) * rng.uniform(0.2, 1.0, len(ratios))
+        g *= norm / np.linalg.norm(g)
+
+        def longer(lam, ratios=ratios, k=k, Q=Q, eta=eta, rho=rho, g=g):
+            start = Q @ (g / (lam * ratios))
+            _, history = path(quadratic(lam * ratios, Q), start, eta, rho, 1.0, 1)
+            return abs(Q[:, k] @ history["x"][-1]) > abs(Q[:, k] @ start)
+
+        expected = edge(eta, rho, norm)
+        observed.append(critical_value(longer, 1e-6, 1e6, settings["halvings"]) / expected)
+        plain.append(2.0 / eta / expected)
+    return Samples(np.array(observed), {"plain": np.array(plain)})
+
+
+def observe_cycle(settings, runner):
+    """lam_c at the gradient norm of the two-cycle over lam_max, (problems,)."""
+    observed, plain = [], []
+    for lam, _, eta, rho, last in cycles(settings):
+        observed.append(edge(eta, rho, last["gradient_norm"][1]) / lam)
+        plain.append(2.0 / (eta * lam))
+    return Samples(np.array(observed), {"plain": np.array(plain)})
+
+
+COMMON = {
+    "kind": Kind.IDENTITY,
+    "hypotheses": (),
+    "parameters": NOMINAL,
+    "predict": lambda samples: np.ones(len(samples.observed)),
+}
+
+CLAIMS = (
+    Claim(
+        id="quadratics/edge-of-stability",
+        title="SAM's step overshoots beyond an edge that falls with the gradient",
+        statement="a step lengthens an eigenvector's component iff lam > (‖g‖/2rho)(√(1 + 8rho/(eta‖g‖)) − 1)",
+        source="Long & Bartlett 2024, the SAM-edge",
+        observe=observe_step,
+        tolerance=1e-10,
+        tolerance_reason="the last bracket of the bisection",
+        control=Control("GD's edge 2/eta", lambda samples: samples.given["plain"]),
+        quick={"halvings": 44, "seeds": 40},
+        full={"halvings": 46, "seeds": 400},
+        **COMMON,
+    ),
+    Claim(
+        id="quadratics/cycle-at-the-edge",
+        title="On a quadratic SAM ends at its edge of stability",
+        statement="at the two-cycle's gradient norm the SAM-edge is lam_max, wherever in 0 … 2/eta that is",
+        source="derived here (this file)",
+        observe=observe_cycle,
+        tolerance=1e-12,
+        tolerance_reason="rounding",
+        control=Control("GD's edge 2/eta", lambda samples: samples.given["plain"]),
+        quick={"steps": 10_000, "seeds": 100},
+        full={"steps": 20_000, "seeds": 1000},
+        ours=True,
+        **COMMON,
+    ),
+)

@@ -1,0 +1,80 @@
+"""SAM on a quadratic ends in a two-cycle along the top eigenvector.
+
+Setting. f = ½ wᵀ H w, H positive definite with a simple top eigenvalue lam and unit eigenvector v, 0 < eta lam < 2,
+rho > 0, a start in general position.
+
+Claim. w_t tends to ± c v, the sign alternating, with
+
+    c = eta lam rho/(2 − eta lam),   f = ½ lam c².
+
+Why. In the eigenbasis a step multiplies coordinate i by 1 − eta lam_i − eta rho lam_i²/‖Hw‖. At ± c v the factor of v
+is −1, and of an eigenvector with ratio s = lam_i/lam < 1 it is 1 − u s − (2 − u) s², u = eta lam, within (−1, 1); on a
+cycle of any smaller eigenvalue v's own factor is beyond −1.
+
+Source. Bartlett, Long & Bousquet 2023; checked here on the whole range 0 < eta lam < 2.
+"""
+
+import numpy as np
+
+from theory.claim import Claim, Control, Hypothesis, Kind, Samples
+from theory.quadratics.setting import NOMINAL, basis, log_uniform, path, quadratic, seeds, spectrum
+
+
+def amplitude(eta, lam, rho):
+    """Return c = eta lam rho/(2 − eta lam)."""
+    return eta * lam * rho / (2.0 - eta * lam)
+
+
+def cycles(settings):
+    """Yield (lam, second eigenvalue, eta, rho, the last two states) of SAM on each seed's problem.
+
+    eta lam is uniform in 0.05 … 1.95, rho log-uniform in 0.001 … 10, the start's norm within a factor 100 of c.
+    """
+    from simulate.streams import stream
+
+    for seed in seeds(settings):
+        rng = stream("two-cycle", seed)
+        eigenvalues = spectrum(rng)
+        lam, second = eigenvalues[:2]
+        eta, rho = float(rng.uniform(0.05, 1.95)) / lam, log_uniform(rng, 1e-3, 10.0)
+        start = rng.standard_normal(len(eigenvalues))
+        start *= log_uniform(rng, 0.01, 100.0) * amplitude(eta, lam, rho) / np.linalg.norm(start)
+        steps = settings["steps"]
+        problem = quadratic(eigenvalues, basis(rng, len(start)))
+        _, history = path(problem, start, eta, rho, 1.0, steps, (steps - 1,))
+        yield lam, second, eta, rho, {name: values[-2:] for name, values in history.items()}
+
+
+def observe(settings, runner):
+    """Half the last jump over c, and f over ½ lam c², (problems,) each; half a jump is ‖w‖ only if w is reversed."""
+    jumps, values, other = [], [], []
+    for lam, second, eta, rho, last in cycles(settings):
+        c = amplitude(eta, lam, rho)
+        jumps.append(0.5 * np.linalg.norm(last["x"][1] - last["x"][0]) / c)
+        values.append(last["gap"][1] / (0.5 * lam * c * c))
+        other.append(amplitude(eta, second, rho) / c)
+    other = np.array(other)
+    return {
+        "amplitude": Samples(np.array(jumps), {"second": other}),
+        "f": Samples(np.array(values), {"second": other**2}),
+    }
+
+
+CLAIMS = (
+    Claim(
+        id="quadratics/two-cycle",
+        title="SAM on a quadratic ends in a two-cycle along the top eigenvector",
+        statement="‖w‖ → eta lam rho/(2 − eta lam), w reversed each step, f → ½ lam ‖w‖², for 0 < eta lam_max < 2",
+        source="Bartlett, Long & Bousquet 2023, the quadratic case; here for every eta lam_max < 2",
+        kind=Kind.IDENTITY,
+        hypotheses=(Hypothesis("eta", "eta lam_max < 2", lambda a: 2.0 / max(a["eta"] * a["lam"], 1e-200), 1.0),),
+        parameters=NOMINAL,
+        observe=observe,
+        predict=lambda samples: np.ones(len(samples.observed)),
+        tolerance=1e-12,
+        tolerance_reason="rounding",
+        control=Control("a cycle along the second eigenvector", lambda samples: samples.given["second"]),
+        quick={"steps": 10_000, "seeds": 200},
+        full={"steps": 20_000, "seeds": 2000},
+    ),
+)
