@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulate.compiled import kernel
-from simulate.lanes import borrowed, padded
+from simulate.lanes import LANES, borrowed, padded, row, write
 from simulate.objective import FiniteSum, excess, gradient, inner, slope
 from simulate.parameters import choice, real, reject
 from simulate.sampling import Sampling
@@ -107,8 +107,8 @@ def single_step(loss, a, offset, product, norm, target, w, reg, anchor, gamma, r
         for j in range(y.size):
             y[j] -= c * a[j] + shrink * (anchor[j] + y[j])
     else:
-        for j in range(y.size):
-            y[j] -= c * a[j]
+        for j in range(0, y.size, LANES):
+            write(y, j, row(y, j) - c * row(a, j))
     return square
 
 
