@@ -86,15 +86,16 @@ def check(claim: Claim, mode: str = "quick", seed: int = 0, runner: Runner | Non
     false_alarm = FALSE_ALARM / len(claims())
     samples = claim.observe(settings, runner)
 
-    def judged(case: Claim | Control, worst: bool) -> Verdict:
-        changes = getattr(case, "changes", None)
+    def judged(changes, predict, worst: bool) -> Verdict:
         observed = claim.observe({**settings, **changes}, runner) if changes else samples
-        prediction = _predict(case.predict or claim.predict, observed)
+        prediction = _predict(predict or claim.predict, observed)
         return judge(claim.kind, observed, prediction, claim.tolerance, false_alarm, worst=worst)
 
-    verdict = judged(claim, True)
-    control = judged(claim.control, False)
-    twin = judged(claim.twin, True) if claim.twin else None
+    verdict = judged({}, None, True)
+    repaired = claim.twin or Control("")  # what must hold: a control beside a form that fails would prove nothing
+    twin = judged(repaired.changes, repaired.predict, True) if claim.twin else None
+    changes = {**repaired.changes, **claim.control.changes}
+    control = judged(changes, claim.control.predict or repaired.predict, False)
     outcome = verdict.outcome
     if not claim.in_scope():
         verdict = replace(verdict, outcome=Outcome.OUT_OF_SCOPE)

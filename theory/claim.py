@@ -78,7 +78,8 @@ Prediction = Callable[[Samples], Any]
 class Control:
     """The same judge on the same samples with another prediction, or on other dynamics (`changes` to the settings).
 
-    A negative control must come out `violated`; a twin, the repaired form beside a claim that fails, must hold.
+    A negative control must come out `violated`; a twin, the repaired form beside a claim that fails, must hold. The
+    control of a claim with a twin is the twin's: what it does not name itself it takes from there.
     """
 
     title: str

@@ -87,7 +87,7 @@ CLAIMS = (
         predict=lambda samples: np.array([0.1]),
         tolerance=0.0,
         tolerance_reason="the tenth is in the claim",
-        control=Control("at most a hundredth", lambda samples: np.array([0.01])),
+        control=Control("at most a millionth", lambda samples: np.array([1e-6])),
         twin=Control("rho = 0.002", changes={"rho": 0.002}),
         quick={"n": 20, "d": 30, "alpha": 0.1, "rho": 0.1, "seeds": 64},
         full={"n": 20, "d": 30, "alpha": 0.1, "rho": 0.1, "seeds": 500},

@@ -227,7 +227,7 @@ CLAIMS = (
         statement="the same with L = max L_i: f_1,2 = (x ∓ 10)²/2, p_1 = 0.0025, lam = 0.99, rho = 0.5, gamma = 1.2e-5",
         hypotheses=(SMALL_RADIUS, SMALL_STEP),
         observe=observe_rare,
-        control=Control("a tenth of N", lambda samples: samples.given["rate"] + 0.1 * samples.given["floor"]),
+        control=Control("a ten-thousandth of the bound", lambda samples: 1e-4 * predict(samples)),
         twin=Control(
             "L = max L_i/(n p_i) = 200, rho and gamma at 0.9 of its caps",
             changes={"L": 200.0, "rho": 0.9 / (200.0 * 1.04), "gamma": 0.1 / (2 * 200 * 200 * 1.01)},
