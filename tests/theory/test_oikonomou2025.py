@@ -197,6 +197,15 @@ def test_first_decreasing_by_search(mu, share):
     assert first_decreasing(mu, cap) == next(t for t in itertools.count(1) if (2 * t + 1) <= cap * mu * (t + 1) ** 2)
 
 
+def test_decreasing_bound_by_hand():
+    """mu gamma_cap = 7/16, so that t* = 3, and T = 6 leaves a quarter of what is there."""
+    c, lam = Constants(2.0, 0.5, 1.5, 0.5, 5.0), 0.4
+    bent = 5.0 * 0.36 + 0.16
+    start = (9.0 / 16.0) ** 3 * 40.0 + c.floor(0.875, 0.1, lam)
+    expected = start / 4.0 + 4.0 / 6.0 * (40.0 + bent) + 16.0 / (0.25 * 36.0 * 3.0) * bent
+    assert decreasing_bound(c, lam, 0.875, 0.1, 40.0, 6) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("lam", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("C", [0.0, 5.0])
 def test_decreasing_bound_bounds_its_recursion(lam, C):
