@@ -15,7 +15,7 @@ The face of the project: the command line, and the same as Python calls.
     results = sharpbounds.simulate(spec, seeds=16)
     print(sum(result.test_loss for result in results) / 16)
 
-    spec = sharpbounds.finite_sum(objective="ridge", reg=0.1, rule="sam", sampling="importance", steps=10_000)
+    spec = sharpbounds.finite_sum(objective="ridge", reg=0.1, rule="sam", sampling="importance", data_seed=0)
     results = sharpbounds.simulate(spec, seeds=16)
     print(sum(result.gap for result in results) / 16)
 

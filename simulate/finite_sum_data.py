@@ -139,11 +139,14 @@ def read_sum(path):
 
 
 def load_sum(data, objective: str, reg: float, seed: int) -> tuple[FiniteSum, np.ndarray]:
-    """Return the problem of a specification and its start x_0 (d,): 0 unless the data say otherwise."""
+    """Return the problem of a specification and its start x_0 (d,): 0 unless the data say otherwise.
+
+    The wave starts at x°: at 0 every gradient of it is 0.
+    """
     loss = OBJECTIVES[objective]
     if isinstance(data, DrawnSum):
         A, products, solution, noise = draw_sum(data, seed)
-        start = np.zeros(data.dimension)
+        start = solution if loss == "wave" else np.zeros(data.dimension)
         if loss in ("logistic", "wave"):
             return finite_sum(loss, A, np.where(products + noise >= 0.0, 1.0, -1.0), reg, data.samples), start
         if data.noise_std == 0.0 and reg == 0.0:

@@ -1,9 +1,10 @@
 """`simulate finite-sum`: Unified SAM on finite sums, the papers' letters and `theory` resolved to a specification."""
 
 import math
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import click
+import numpy as np
 
 from simulate.parameters import choice, integer, real, reject
 from theory.parameter_types import COUNT, NUMBERS, NumberOr
@@ -24,7 +25,9 @@ def finite_sum_spec(
     data is the path of the user's own A, b (`simulate.finite_sum_data.read_sum`), which replaces n … spread. rho and
     gamma are numbers or "theory": half of Theorem 3.2's largest radius and its largest step at the radius (Oikonomou &
     Loizou 2025), as caps with the schedule `decreasing` (Theorem 3.5); 1/beta each with `horizon`, divided by T^¼ and
-    √T (Andriushchenko & Flammarion 2022). Given where it has no effect, a letter is an error. Raises ParameterError.
+    √T (Andriushchenko & Flammarion 2022). They are those of the problem of `seed`, and stay when a specification is
+    simulated at further seeds: give data_seed to keep the problem too. Given where it has no effect, a letter is an
+    error. Raises ParameterError.
     """
     from simulate.finite_sum import SCHEDULES
     from simulate.finite_sum_data import DrawnSum, SumFile
@@ -38,6 +41,8 @@ def finite_sum_spec(
             reject(name, value, "left out with data, whose file decides it")
         if objective in ("quadratic", "wave"):
             reject("objective", objective, "another with data, whose samples have one row each and any targets")
+        if data_seed is not None:
+            reject("data_seed", data_seed, "left out with data, where no problem is drawn")
         source = SumFile(str(data))
     else:
         letters = {name.partition(" ")[0]: value for name, value in drawn.items()}
@@ -60,7 +65,7 @@ def finite_sum_spec(
         reject("batch (tau)", batch, f"left out with sampling {sampling}")
     choice("schedule", schedule, SCHEDULES)
     for name, value in (("rho", rho), ("gamma", gamma)):
-        if value not in (None, "theory"):
+        if value is not None and not _by_theory(value):
             real(name, value, strict=name == "gamma")
     spec = FiniteSumSpec(
         source, objective, reg, 0.0, {"usam": 0.0, "unified": lam}.get(rule, 1.0), 1.0, schedule,
@@ -71,50 +76,66 @@ def finite_sum_spec(
     return _resolve(spec, ("theory" if rho is None else rho) if perturbs else 0.0, gamma)
 
 
+def _by_theory(value):
+    return isinstance(value, str) and value == "theory"
+
+
+@np.errstate(all="ignore")  # beyond float64 a cap is 0, infinite or NaN, and refused as such
 def _resolve(spec, rho, gamma):
     """Return `spec` with radius rho and step gamma, numbers or "theory"."""
-    if "theory" not in (rho, gamma) and spec.schedule != "decreasing":
+    if not (_by_theory(rho) or _by_theory(gamma) or spec.schedule == "decreasing"):
         return replace(spec, radius=rho, step_size=gamma)
-    c = constants(spec)
+    _, c = _load(spec)
     lam = spec.normalisation
     if spec.schedule == "horizon":
-        pair = [1.0 / c["L"] if value == "theory" else value for value in (rho, gamma)]
-        return replace(spec, radius=pair[0], step_size=pair[1])
-    if not c["mu"] > 0.0:
-        allowed = "numbers, with the schedule constant or horizon, where no PL constant is known"
-        reject("gamma and rho", "theory", f"{allowed} (objective {spec.objective}, mu = 0)")
-    found = _bounds(c)
-    rho = THEORY_SHARE * found.radius_cap(lam) if rho == "theory" else rho
-    if gamma == "theory":
-        gamma = found.step_cap(rho, lam)
-        if not gamma > 0.0:
-            reject("rho", rho, f"< rho* = {found.radius_cap(lam):.6g} with gamma theory, whose step is 0 from there on")
-    return replace(spec, radius=float(rho), step_size=float(gamma), decay=1.0 / c["mu"])
+        own = 1.0 / c.L
+        if not 0.0 < own < math.inf:
+            reject("gamma", "theory", f"a number where 1/L is none (L = {c.L:.6g})")
+        rho, gamma = (float(own) if _by_theory(value) else value for value in (rho, gamma))
+        return replace(spec, radius=rho, step_size=gamma)
+    if not c.mu > 0.0:
+        where = f"where no PL constant is known (objective {spec.objective}, mu = 0)"
+        if spec.schedule == "decreasing":
+            reject("schedule", spec.schedule, f"constant or horizon {where}")
+        reject("gamma" if _by_theory(gamma) else "rho", "theory", f"a number, or the schedule horizon, {where}")
+    cap = c.radius_cap(lam)
+    rho = THEORY_SHARE * cap if _by_theory(rho) else rho
+    if _by_theory(gamma):
+        if rho > 0.0 and not rho < cap:
+            reject("rho", rho, f"< rho* = {cap:.6g} with gamma theory, whose step is 0 from there on")
+        gamma = c.step_cap(rho, lam)
+        if not 0.0 < gamma < math.inf:
+            reject("gamma", "theory", f"a number: gamma* is beyond float64 (L = {c.L:.6g}, D = {c.D:.6g})")
+    return replace(spec, radius=float(rho), step_size=float(gamma), decay=float(1.0 / c.mu))
 
 
-def _bounds(c):
+def _load(spec):
+    """The problem of a specification and its `Constants`, whose arithmetic gives infinities in place of errors."""
     from theory.oikonomou2025.setting import Constants
+    from theory.oikonomou2025.setting import constants as constants_of
 
-    return Constants(*(c[name] for name in ("L", "mu", "A", "B", "C")))
+    problem, draws, _ = spec.load()
+    return problem, Constants(*map(np.float64, astuple(constants_of(problem, draws))))
 
 
+@np.errstate(all="ignore")
 def constants(spec) -> dict[str, float]:
     """Return the constants of the problem and sampling of a specification, by the papers' letters, and its steps.
 
     L bounds Lip(∇f) and Lip(g_S); mu is 0 where no PL constant is known; f* is a lower bound if no minimiser is known;
-    N is the floor of Theorem 3.2, NaN without mu or beyond its caps.
+    N is the floor of Theorem 3.2, NaN without mu, beyond its caps or where the steps are not constant.
     """
-    from theory.oikonomou2025.setting import constants as constants_of
-
-    problem, draws, _ = spec.load()
-    c = constants_of(problem, draws)
+    problem, c = _load(spec)
     rho, gamma, lam = spec.radius, spec.step_size, spec.normalisation
     found = {
-        "L": c.L, "L_max": float(problem.sample_lipschitz.max()), "mu": c.mu, "sigma*": problem.noise,
+        "L": c.L, "L_max": problem.sample_lipschitz.max(), "mu": c.mu, "sigma*": problem.noise,
         "f*": problem.infimum, "A": c.A, "B": c.B, "C": c.C, "rho": rho, "gamma": gamma,
     }  # fmt: skip
-    inside = c.mu > 0.0 and rho <= c.radius_cap(lam) and gamma <= c.step_cap(rho, lam) * (1.0 + 1e-12)
-    return found | {"N": float(c.floor(gamma, rho, lam)) if inside else math.nan}
+    inside = spec.schedule == "constant" and c.mu > 0.0 and rho <= c.radius_cap(lam)
+    inside = inside and gamma <= c.step_cap(rho, lam) * (1.0 + 1e-12)
+    return {name: float(value) for name, value in found.items()} | {
+        "N": float(c.floor(gamma, rho, lam)) if inside else math.nan
+    }
 
 
 SHOWN = Shown(

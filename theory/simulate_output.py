@@ -96,22 +96,23 @@ def run_and_print(specs, shown, record, save, workers, as_json, constants=None):
         {"seed": one.seed, **{name: getattr(result, name) for name in shown.fields}}
         for one, result in zip(specs, results, strict=True)
     ]
+    found = [constants(one) for one in (specs if save or as_json else specs[:1])] if constants else []
     if save:
-        write_whole(save, _archive(spec, runs, results))
+        write_whole(save, _archive(spec, runs, results, found))
     if as_json:
         plain = spec.to_dict() | {"record": record}
-        for one, run, result in zip(specs, runs, results, strict=True):
+        for k, (run, result) in enumerate(zip(runs, results, strict=True)):
             if shown.series:
                 run["recorded"] = {name: result.history[name] for name in ("step", *shown.series)}
-            if constants:
-                run["constants"] = constants(one)
+            if found:
+                run["constants"] = found[k]
         click.echo(json.dumps(plain_json({"spec": plain, "runs": runs}), indent=2))
     else:
         _table(runs, shown)
         if shown.series and record:
             _series(results, shown.series[0])
-        if constants:
-            texts = (f"{name} = {value:.5g}" for name, value in constants(spec).items())
+        if found:
+            texts = (f"{name} = {value:.5g}" for name, value in found[0].items())
             click.echo(f"\nconstants of seed {spec.seed}: " + ", ".join(texts))
 
 
@@ -126,12 +127,16 @@ def _series(results, name):
     click.echo(f"\n{'step':>14}  {'mean ' + name:>14}  {'standard error':>14}  {'runs':>6}")
     for step in sorted(values):
         found = np.array(values[step])
-        error = found.std(ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.nan
-        click.echo(f"{step:>14}  {found.mean():>14.5g}  {error:>14.2g}  {len(found):>6}")
+        with np.errstate(over="ignore", invalid="ignore"):  # of diverging runs
+            mean, error = found.mean(), found.std(ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.nan
+        click.echo(f"{step:>14}  {mean:>14.5g}  {error:>14.2g}  {len(found):>6}")
 
 
-def _archive(spec, runs, results):
-    """The .npz bytes: scalars (seeds,), each run's arrays under run<seed>/<name>, the specification as JSON."""
+def _archive(spec, runs, results, constants):
+    """The .npz bytes: scalars (seeds,), each run's arrays under run<seed>/<name>, the first specification as JSON.
+
+    What `constants` every run has goes under constants/<name> (seeds,).
+    """
     import io
 
     import numpy as np
@@ -141,6 +146,8 @@ def _archive(spec, runs, results):
     for run, result in zip(runs, results, strict=True):
         for name, values in result.parts()[1].items():  # the history comes last: all states, not the last one alone
             arrays[f"run{run['seed']}/{name.removeprefix('history/')}"] = values
+    for name in constants[0] if constants else ():
+        arrays[f"constants/{name}"] = np.array([each[name] for each in constants])
     arrays["spec"] = np.array(json.dumps(spec.to_dict()))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
@@ -179,5 +186,6 @@ def _mean_line(rows, shown):
         return f"mean {title}: of none of {counted}, all diverged or not finite"
     if len(values) < len(rows):
         counted = f"the {len(values)} of {counted} that are finite and did not diverge"
-    spread = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-    return f"mean {title} {values.mean():{shown.figures}} ± {spread:{shown.figures}} (standard error over {counted})"
+    with np.errstate(over="ignore"):  # of huge values
+        mean, spread = values.mean(), values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return f"mean {title} {mean:{shown.figures}} ± {spread:{shown.figures}} (standard error over {counted})"

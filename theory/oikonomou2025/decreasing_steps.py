@@ -99,7 +99,7 @@ def _samples(observed, bound, start):
 
 
 def observe_rate(settings, runner):
-    """E[f(x_t) − f*] over a decade and a half of late times (times, problems), noisy quadratics and logistic ones."""
+    """E[f(x_t) − f*] over a decade and a half of late times (times, problems), noisy quadratics."""
     groups = []
     for problem, draws, c, lam, rho, gamma, start, _ in problems(settings, ("square", "ridge", "full rank")):
         t_star = first_decreasing(c.mu, gamma)

@@ -95,9 +95,9 @@ SMOOTH_DRAWS = Hypothesis(
 )
 
 
-def constants(problem, draws, largest_sample=False) -> Constants:
-    """Return the constants of a `FiniteSum` and a `Sampling`; L = max L_i, too small, with `largest_sample`."""
+def constants(problem, draws) -> Constants:
+    """Return the constants of a `FiniteSum` and a `Sampling`."""
     L_i = problem.sample_lipschitz
     A, B = expected_residual(draws.kind, problem.samples, draws.batch_size, L_i, draws.probabilities)
-    L = float(L_i.max()) if largest_sample else max(problem.lipschitz, draws.lipschitz(problem))
+    L = max(problem.lipschitz, draws.lipschitz(problem))
     return Constants(L, problem.pl_constant, A, B, 2.0 * A * problem.noise)
