@@ -75,12 +75,17 @@ def _margin(ratio):
     return lambda a: ratio(Constants(a["L"], a["mu"], a["D"], 0.0, 0.0), a["rho"], a["gamma"], a["lam"])
 
 
+def _nominal_radius(a):
+    return 0.9 * Constants(a["L"], a["mu"], a["D"], 0.0, 0.0).radius_cap(a["lam"])
+
+
+def _nominal_step(a):
+    rho = a["rho"](a) if callable(a["rho"]) else a["rho"]
+    return 0.9 * Constants(a["L"], a["mu"], a["D"], 0.0, 0.0).step_cap(rho, a["lam"])
+
+
 NOMINAL = {
-    "L": 1.0, "L_S": lambda a: a["L"], "mu": 0.1, "D": 1.0, "lam": 0.5,
-    "rho": lambda a: 0.9 * Constants(a["L"], a["mu"], a["D"], 0.0, 0.0).radius_cap(a["lam"]),
-    "gamma": lambda a: 0.9 * Constants(a["L"], a["mu"], a["D"], 0.0, 0.0).step_cap(
-        0.9 * Constants(a["L"], a["mu"], a["D"], 0.0, 0.0).radius_cap(a["lam"]), a["lam"]
-    ),
+    "L": 1.0, "L_S": lambda a: a["L"], "mu": 0.1, "D": 1.0, "lam": 0.5, "rho": _nominal_radius, "gamma": _nominal_step,
 }  # fmt: skip
 
 SMALL_RADIUS = Hypothesis(
