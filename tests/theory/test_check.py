@@ -155,7 +155,18 @@ def test_changes_reach_the_dynamics():
     record = check(replace(TOY, control=Control("around 3", changes={"centre": 3.0})))
     assert record.passed
     assert record.control.value == pytest.approx(-0.5, abs=0.01)
-    assert check(replace(BROKEN, twin=Control("around ½", changes={"centre": 0.5}))).passed
+    assert check(replace(BROKEN, twin=Control("around 0.6", changes={"centre": 0.6}))).passed
+
+
+def test_control_of_a_claim_that_fails_is_judged_beside_its_twin():
+    """A stricter form of the claim, which fails anyway, is no control where the twin meets it."""
+    stricter, twin = Control("at most 0.65", at_most(0.65)), Control("around 0.6", changes={"centre": 0.6})
+    record = check(replace(BROKEN, control=stricter, twin=twin))
+    assert record.verdict.outcome is Outcome.VIOLATED
+    assert record.control.outcome is Outcome.HOLDS
+    assert not record.passed
+    elsewhere = check(replace(BROKEN, control=Control("around 3", changes={"centre": 3.0}), twin=twin))
+    assert elsewhere.passed  # the control's own changes come last, and the twin's prediction is the claim's
 
 
 def test_settings_are_those_of_mode_and_seed():
