@@ -8,6 +8,7 @@ Targets are ⟨a, x°⟩ + noise_std N(0, 1) with ‖x°‖ = 1; signs of them a
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -138,6 +139,7 @@ def read_sum(path):
     return np.ascontiguousarray(A, float), b.astype(float), x0.astype(float)
 
 
+@lru_cache(maxsize=1)  # a problem's steps are found, its run made and its constants printed from one decomposition
 def load_sum(data, objective: str, reg: float, seed: int) -> tuple[FiniteSum, np.ndarray]:
     """Return the problem of a specification and its start x_0 (d,): 0 unless the data say otherwise.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from simulate.parameters import choice, integer
-from simulate.runner import Runner
+from simulate.runner import Runner, single_threaded
 from theory.claim import Claim, Control, Outcome
 from theory.registry import claims
 from theory.verdict import Verdict, judge
@@ -84,12 +84,17 @@ def check(claim: Claim, mode: str = "quick", seed: int = 0, runner: Runner | Non
     start, before = time.perf_counter(), runner.computed + runner.found
     settings = {**getattr(claim, mode), "seed": seed * SEED_STRIDE}
     false_alarm = FALSE_ALARM / len(claims())
-    samples = claim.observe(settings, runner)
+
+    def observed(changes):
+        with single_threaded():  # the same bits however many cores there are, and none taken from the workers
+            return claim.observe({**settings, **changes}, runner)
+
+    samples = observed({})
 
     def judged(changes, predict, worst: bool) -> Verdict:
-        observed = claim.observe({**settings, **changes}, runner) if changes else samples
-        prediction = _predict(predict or claim.predict, observed)
-        return judge(claim.kind, observed, prediction, claim.tolerance, false_alarm, worst=worst)
+        found = observed(changes) if changes else samples
+        prediction = _predict(predict or claim.predict, found)
+        return judge(claim.kind, found, prediction, claim.tolerance, false_alarm, worst=worst)
 
     verdict = judged({}, None, True)
     repaired = claim.twin or Control("")  # what must hold: a control beside a form that fails would prove nothing

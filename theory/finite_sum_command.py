@@ -194,6 +194,8 @@ def finite_sum(context, seeds, record, save, workers, as_json, **letters):
     Prints f − f* at the end and, with --record, on the way, and the constants that the theorems are made of: Oikonomou
     & Loizou 2025 (arXiv:2503.02225), Andriushchenko & Flammarion 2022 (arXiv:2206.06232).
     """
+    from simulate.runner import single_threaded
+
     letters["steps"] = steps = integer("steps", letters["steps"], 0)
     letters = given(context, letters) | {"record": every(record, steps)}
     first = letters.pop("seed", 0)
