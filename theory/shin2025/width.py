@@ -140,10 +140,10 @@ CLAIMS = (
     Claim(
         id="shin2025/label-noise-with-width",
         title="The more flipped labels, the faster SAM's gain grows with width",
-        statement="p = 0.3 adds 0.05 to the gain's growth from m = 10 to m = 100 over p = 0",
+        statement="p = 0.3 adds 0.07 to the gain's growth from m = 10 to m = 100 over p = 0",
         kind=Kind.ORDERING,
         observe=observe_noise_trend,
-        predict=lambda samples: 0.05,
+        predict=lambda samples: 0.07,
         control=Control("it adds 0.15", lambda samples: 0.15),
         twin=Control("it takes less than 0.07 away, on the same runs", lambda samples: -0.07),
         quick={"widths": (10, 100), "flip_rates": (0.0, 0.3), "seeds": 32},
