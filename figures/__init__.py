@@ -4,4 +4,7 @@ Each module has `compute(runner)`, which returns plain arrays, and `draw(data)`,
 `python -m figures` (or `make figures`) writes them all to docs/figures.
 """
 
-FIGURES = ("critical_signal", "test_loss_against_radius", "recovered_beta", "effective_alpha", "switch", "sam_floor")
+FIGURES = (
+    "critical_signal", "test_loss_against_radius", "recovered_beta", "effective_alpha", "switch", "sam_floor",
+    "gain_against_width", "flatness_against_width", "hessian_moments",
+)  # fmt: skip

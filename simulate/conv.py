@@ -9,7 +9,9 @@ W = W_0 + A v. A batch of size B with s_i = 1/(1 + exp(y_i f_i)) moves them alon
     D[r, 0] = J_r/(mB) Σ_i s_i y_i ŷ_i 1{ŷ_i H[r, 0] > 0},    D[r, k] = J_r/(mB) · c · s_i y_i 1{H[r, k] > 0},
 
 k running over the noise vectors of sample i and c being the number of patches each fills: A += eta D,
-H += eta D G with G the Gram matrix of v, and ‖∇L‖² = Σ D ∘ (D G). SAM takes D at H − scale · D G.
+H += eta D G with G the Gram matrix of v, and ‖∇L‖² = Σ D ∘ (D G). SAM takes D at H − scale · D G. Neurons that keep
+only the coordinates of a mask have a Gram matrix each, G_r = v diag(mask_r) vᵀ, in the place of G. Decoupled weight
+decay multiplies W by 1 − eta · decay before each step, hence H and A.
 
 `GramNetwork` carries H and A; `DenseNetwork` carries W itself and is the plain reference. Both use the kernels
 below. Conventions: relu'(0) = 0; a zero gradient gives a zero perturbation.
@@ -90,12 +92,13 @@ def descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, c, D)
 def project(D, G, active, DG):
     """Write D G into `DG`: row r is the sum of D[r, k] G[k] over the k with D[r, k] ≠ 0, a minority.
 
-    D, DG (2m, columns) and G (columns, columns), the last column of D being zero. `active` (columns + 3,) is
-    scratch for those k, unsigned, for indices that may be negative cost a test.
+    D, DG (2m, columns) and G (columns, columns), or (2m, columns, columns) with one for each row, the last column of D
+    being zero. `active` (columns + 3,) is scratch for those k, unsigned, for indices that may be negative cost a test.
     """
     rows, columns = D.shape
     for r in range(rows):
         d, total = D[r], DG[r]
+        M = G[r] if G.ndim == 3 else G
         count = 0
         for k in range(columns):  # no branch: it would be mispredicted too often
             active[count] = k
@@ -105,7 +108,7 @@ def project(D, G, active, DG):
         for q in range(0, count, 4):  # by fours, for `total` to be loaded and stored a quarter as often
             h, i, j, k = active[q], active[q + 1], active[q + 2], active[q + 3]
             dh, di, dj, dk = d[h], d[i], d[j], d[k]
-            Gh, Gi, Gj, Gk = G[h], G[i], G[j], G[k]
+            Gh, Gi, Gj, Gk = M[h], M[i], M[j], M[k]
             for l in range(columns):
                 total[l] += (dh * Gh[l] + di * Gi[l]) + (dj * Gj[l] + dk * Gk[l])
 
@@ -117,6 +120,16 @@ def add_scaled(X, scale, Y):
         x, y = X[r], Y[r]
         for k in range(x.size):
             x[k] += scale * y[k]
+
+
+@kernel
+def decay_weights(X, shrink):
+    """X *= shrink, in place; at 1 it is left alone."""
+    if shrink != 1.0:
+        for r in range(X.shape[0]):
+            x = X[r]
+            for k in range(x.size):
+                x[k] *= shrink
 
 
 @kernel
@@ -173,15 +186,16 @@ def reached(f, labels, everyone, s, stop_loss):
 @kernel
 def advance_gram(
     H, A, G, labels, signal_labels, noise_weight, noise_count,
-    order, first_epoch, first, last, batch_size, step_size, radius, normalisation, stop_loss,
+    order, first_epoch, first, last, batch_size, step_size, radius, normalisation, stop_loss, shrink,
 ):  # fmt: skip
     """Take steps first … last − 1 on H and A in place; return the step reached and its code.
 
-    H, A (2m, columns) and G (columns, columns) are filled up with zeros from N+1 columns to the next multiple of 8.
-    `order` (epochs, n) holds the permutations from epoch `first_epoch` on, in turn. The loss is tested before each
-    epoch (before each step, where the batch is full).
+    H, A (2m, columns) and G (columns, columns), or one a neuron, are filled up with zeros from N+1 columns to the next
+    multiple of 8. shrink = 1 − eta · decay multiplies the weights before each step. `order` (epochs, n) holds the
+    permutations from epoch `first_epoch` on, in turn. The loss is tested before each epoch (before each step, where the
+    batch is full).
     """
-    n, columns = labels.size, len(G)
+    n, columns = labels.size, H.shape[1]
     per_epoch = -(-n // batch_size)
     everyone = np.arange(n)
     f, s = np.empty(n), np.empty(n)
@@ -207,6 +221,8 @@ def advance_gram(
             batch_slopes(f, labels, batch, s)
             descent(perturbed, labels, signal_labels, noise_weight, noise_count, batch, s, c, D)
             project(D, G, active, DG)
+        decay_weights(A, shrink)
+        decay_weights(H, shrink)
         add_scaled(A, step_size, D)
         add_scaled(H, step_size, DG)
     return last, RUNNING
@@ -214,10 +230,13 @@ def advance_gram(
 
 @kernel
 def advance_dense(
-    W, A, V, labels, signal_labels, noise_weight, noise_count,
-    order, first_epoch, first, last, batch_size, step_size, radius, normalisation, stop_loss,
+    W, A, V, masks, labels, signal_labels, noise_weight, noise_count,
+    order, first_epoch, first, last, batch_size, step_size, radius, normalisation, stop_loss, shrink,
 ):  # fmt: skip
-    """`advance_gram` on the weights W (2m, d) and vectors V (N+1, d) themselves; A is kept beside W."""
+    """`advance_gram` on the weights W (2m, d) and vectors V (N+1, d) themselves; A is kept beside W.
+
+    masks (2m, d) are 1 where a weight may move, or None.
+    """
     n = labels.size
     per_epoch = -(-n // batch_size)
     everyone = np.arange(n)
@@ -237,6 +256,8 @@ def advance_dense(
             batch_slopes(f, labels, batch, s)
         descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, c, D)
         gradient = np.dot(D, V)  # minus ∇L, as vectors
+        if masks is not None:
+            gradient *= masks
         if radius > 0.0:
             squared = 0.0
             for r in range(gradient.shape[0]):
@@ -247,6 +268,10 @@ def advance_dense(
             batch_slopes(f, labels, batch, s)
             descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, c, D)
             gradient = np.dot(D, V)
+            if masks is not None:
+                gradient *= masks
+        decay_weights(A, shrink)
+        decay_weights(W, shrink)
         add_scaled(A, step_size, D)
         add_scaled(W, step_size, gradient)
     return last, RUNNING
@@ -255,8 +280,8 @@ def advance_dense(
 class Network:
     """What the two spaces share: labels, coefficients A, logits, loss and records."""
 
-    def __init__(self, instance: GramInstance | DenseInstance, rows: int, vectors: int):
-        self.instance = instance
+    def __init__(self, instance: GramInstance | DenseInstance, rows: int, vectors: int, decay: float):
+        self.instance, self._decay = instance, decay
         self.coefficients = np.zeros((rows, vectors))
         self._structure = (
             instance.labels, instance.signal_labels, float(instance.noise_weight), int(instance.noise_count)
@@ -273,7 +298,7 @@ class Network:
         raise NotImplementedError
 
     def squared_norms(self) -> np.ndarray:
-        """Return (‖mu‖², ‖xi_1‖², …), (N+1,)."""
+        """Return (‖mu‖², ‖xi_1‖², …), (N+1,), or (2m, N+1) where neurons are masked."""
         raise NotImplementedError
 
     def covariance(self) -> np.ndarray:
@@ -292,11 +317,11 @@ class Network:
 
     def signal_coefficients(self) -> np.ndarray:
         """Return gamma (2m,) = J A_0 ‖mu‖²."""
-        return self.signs * self.coefficients[:, 0] * self.squared_norms()[0]
+        return self.signs * self.coefficients[:, 0] * self.squared_norms()[..., 0]
 
     def noise_coefficients(self) -> np.ndarray:
         """Return rho (2m, N) = c A_k ‖xi_k‖², c patches a vector; rho_bar where J = y_i, rho_under elsewhere."""
-        return self.instance.noise_weight * self.coefficients[:, 1:] * self.squared_norms()[1:]
+        return self.instance.noise_weight * self.coefficients[:, 1:] * self.squared_norms()[..., 1:]
 
     def perturbation(self, batch: np.ndarray, rule: Rule) -> np.ndarray:
         """Return ⟨eps_r, v_k⟩ (2m, N+1) for the rule's perturbation eps on `batch` at the present weights."""
@@ -355,11 +380,12 @@ class Network:
 class GramNetwork(Network):
     """The network in Gram space: a step costs 2m (N+1)² multiply-adds at most, whatever d is."""
 
-    def __init__(self, instance: GramInstance):
-        super().__init__(instance, *instance.projections.shape)
+    def __init__(self, instance: GramInstance, decay: float = 0.0):
+        super().__init__(instance, *instance.projections.shape, decay)
         self._H = instance.projections.copy()
-        self._columns = 8 * (len(instance.gram) // 8 + 1)
+        self._columns = 8 * (self._H.shape[1] // 8 + 1)
         self._G = self._padded(instance.gram, self._columns)
+        self._initial_share, self._taken = 1.0, 0  # what decay leaves of the initial weights, after so many steps
 
     def projections(self):
         """Return H, the state itself."""
@@ -371,31 +397,39 @@ class GramNetwork(Network):
 
     def covariance(self):
         """Return W Wᵀ from the Gram matrices alone."""
-        A, U = self.coefficients, self.instance.projections
-        cross = A @ U.T
-        return self.instance.weight_gram + cross + cross.T + A @ self.instance.gram @ A.T
+        A, U, share = self.coefficients, self.instance.projections, self._initial_share
+        cross = share * (A @ U.T)
+        return share * share * self.instance.weight_gram + cross + cross.T + A @ self.instance.gram @ A.T
 
     def perturbation(self, batch, rule):
         """Return −scale · D G."""
         D = self._batch_descent(batch)
-        DG = D @ self.instance.gram
+        DG = self._project(D)
         return -perturbation_scale(rule.radius, rule.normalisation, math.sqrt(max(np.sum(D * DG), 0.0))) * DG
+
+    def _project(self, D):
+        """D G."""
+        return D @ self.instance.gram
 
     def take_steps(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss):
         """Take steps first … last − 1; return the step reached and its code."""
         rows, vectors = self._H.shape
         H, A = self._padded(self._H, rows), self._padded(self.coefficients, rows)
-        progress = advance_gram(
+        shrink = 1.0 - step_size * self._decay
+        step, code = advance_gram(
             H, A, self._G, *self._structure,
-            order, first_epoch, first, last, batch_size, step_size, rule.radius, rule.normalisation, stop_loss,
+            order, first_epoch, first, last, batch_size, step_size, rule.radius, rule.normalisation, stop_loss, shrink,
         )  # fmt: skip
         self._H[:], self.coefficients[:] = H[:, :vectors], A[:, :vectors]
-        return progress
+        self._taken += step - first
+        self._initial_share = shrink**self._taken
+        return step, code
 
     def _padded(self, X, rows):
-        """X filled up with zeros to the shape that the kernel wants."""
-        Y = aligned(rows, self._columns)
-        Y[: X.shape[0], : X.shape[1]] = X
+        """X, or every X of a stack, filled up with zeros to the shape that the kernel wants."""
+        stack = X.shape[:-2]
+        Y = aligned(math.prod(stack) * rows, self._columns).reshape(*stack, rows, self._columns)
+        Y[..., : X.shape[-2], : X.shape[-1]] = X
         return Y
 
     def finite(self):
@@ -403,11 +437,36 @@ class GramNetwork(Network):
         return bool(np.isfinite(self._H).all() and np.isfinite(self.coefficients).all())
 
 
+class MaskedNetwork(GramNetwork):
+    """The network in Gram space whose neurons keep the coordinates of a mask each, by their own Gram matrices.
+
+    Different neurons' weights meet in the covariance alone, which is taken of the weights themselves.
+    """
+
+    def __init__(self, instance: DenseInstance, decay: float = 0.0):
+        super().__init__(instance.to_gram(), decay)
+        self._dense = instance
+
+    def squared_norms(self):
+        """Return the diagonals of the Gram matrices, (2m, N+1)."""
+        return np.diagonal(self.instance.gram, axis1=1, axis2=2)
+
+    def covariance(self):
+        """Return W Wᵀ."""
+        dense = self._dense
+        W = self._initial_share * dense.weights + dense.masks * (self.coefficients @ dense.vectors)
+        return W @ W.T
+
+    def _project(self, D):
+        """Row r of D times G_r."""
+        return np.einsum("rk,rkl->rl", D, self.instance.gram)
+
+
 class DenseNetwork(Network):
     """The network on its d-vectors: the reference that the Gram kernel is held against."""
 
-    def __init__(self, instance: DenseInstance):
-        super().__init__(instance, len(instance.weights), len(instance.vectors))
+    def __init__(self, instance: DenseInstance, decay: float = 0.0):
+        super().__init__(instance, len(instance.weights), len(instance.vectors), decay)
         self.weights = instance.weights.copy()
 
     def projections(self):
@@ -415,8 +474,9 @@ class DenseNetwork(Network):
         return self.weights @ self.instance.vectors.T
 
     def squared_norms(self):
-        """Return ‖v_k‖²."""
-        return np.einsum("kd,kd->k", self.instance.vectors, self.instance.vectors)
+        """Return ‖v_k‖², of masked neurons each one's own."""
+        V, masks = self.instance.vectors, self.instance.masks
+        return np.einsum("kd,kd->k", V, V) if masks is None else masks @ (V * V).T
 
     def covariance(self):
         """Return W Wᵀ."""
@@ -425,14 +485,17 @@ class DenseNetwork(Network):
     def perturbation(self, batch, rule):
         """Return −scale · ⟨(D V)_r, v_k⟩."""
         gradient = self._batch_descent(batch) @ self.instance.vectors
+        if self.instance.masks is not None:
+            gradient *= self.instance.masks
         scale = perturbation_scale(rule.radius, rule.normalisation, float(np.linalg.norm(gradient)))
         return -scale * (gradient @ self.instance.vectors.T)
 
     def take_steps(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss):
         """Take steps first … last − 1; return the step reached and its code."""
         return advance_dense(
-            self.weights, self.coefficients, self.instance.vectors, *self._structure,
+            self.weights, self.coefficients, self.instance.vectors, self.instance.masks, *self._structure,
             order, first_epoch, first, last, batch_size, step_size, rule.radius, rule.normalisation, stop_loss,
+            1.0 - step_size * self._decay,
         )  # fmt: skip
 
     def finite(self):

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from simulate.conv import DenseNetwork, GramNetwork
-from simulate.generalisation import MAXIMUM_DIMENSION, clean_error, test_error
+from simulate.conv import DenseNetwork, GramNetwork, MaskedNetwork
+from simulate.generalisation import MAXIMUM_DIMENSION, clean_error, smoothed_error, test_error
 from simulate.parameters import choice, integer, real, reject
 from simulate.run import DataFile, Result, Specification, recorded_steps
-from simulate.signal_noise import SignalNoise, draw_dense, draw_gram, load_instance
+from simulate.signal_noise import DenseInstance, SignalNoise, draw_dense, draw_gram, load_instance
 from simulate.streams import stream
 from simulate.update import Batches, Phase, Rule, train
 
@@ -39,7 +39,10 @@ class ConvSpec(Specification):
 
     width m (2m neurons), init_std sigma_0, radius tau of SAM, sam_steps the length of SAM's phase under
     `sam-then-sgd`, batch_size B (None: full batch), step_size eta; `record` lists the steps whose state is kept
-    (the last state always is). `space` is `gram` (default) or `dense`.
+    (the last state always is). `space` is `gram` (default) or `dense`. density < 1 keeps each weight with that
+    probability and fixes the others at 0, which needs the d-vectors; mu then has all coordinates alike. decay
+    multiplies the weights by 1 − eta · decay before each step. `smoothed` asks for the more precise clean error of
+    `generalisation.smoothed_error`, for one noise vector a sample.
     """
 
     model = "conv"
@@ -57,6 +60,9 @@ class ConvSpec(Specification):
     seed: int = 0
     space: str = "gram"
     record: tuple[int, ...] = ()
+    density: float = 1.0
+    decay: float = 0.0
+    smoothed: bool = False
 
     def __post_init__(self):
         """Check every parameter once; raises ValueError."""
@@ -74,11 +80,16 @@ class ConvSpec(Specification):
             "stop_loss": real("stop_loss", self.stop_loss),
             "seed": integer("seed", self.seed, 0),
             "space": choice("space", self.space, SPACES),
+            "density": _density(self.density),
+            "decay": real("decay", self.decay),
+            "smoothed": bool(choice("smoothed", self.smoothed, (True, False))),
             "record": recorded_steps(self.record),
         }
         if self.batch_size is not None:
             checked["batch_size"] = integer("batch_size (B)", self.batch_size, 1, samples)
         self._set(**checked)
+        if self.decay * self.step_size >= 1.0:
+            reject("decay", self.decay, f"< 1/step_size = {1.0 / self.step_size:g}")
 
     def run(self) -> "ConvResult":
         """See `run`."""
@@ -143,6 +154,13 @@ class ConvResult(Result):
         return _mean(self.rho[~self.own_class()])
 
 
+def _density(value):
+    """Return a number within (0, 1], or raise ParameterError."""
+    if real("density", value, strict=True) > 1.0:
+        reject("density", value, "a finite number > 0 and <= 1")
+    return real("density", value)
+
+
 def _mean(values):
     with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
         return float(values.mean()) if values.size else 0.0
@@ -163,17 +181,25 @@ def class_correlation(network) -> float:
 
 def build_network(spec: ConvSpec) -> GramNetwork | DenseNetwork:
     """Return the untrained network of a specification, in its space."""
-    if isinstance(spec.data, SignalNoise):
-        draw = draw_gram if spec.space == "gram" else draw_dense
-        instance = draw(spec.data, spec.width, spec.init_std, spec.seed)
+    gram, masked = spec.space == "gram", spec.density < 1.0
+    drawing = spec.width, spec.init_std, spec.seed
+    if not isinstance(spec.data, SignalNoise):
+        instance = load_instance(spec.data.path, *drawing)
+    elif gram and not masked:
+        instance = draw_gram(spec.data, *drawing)
     else:
-        instance = load_instance(spec.data.path, spec.width, spec.init_std, spec.seed)
-        if spec.space == "gram":
-            instance = instance.to_gram()
+        instance = draw_dense(spec.data, *drawing, spread=masked)
+    if masked:
+        instance = instance.masked(spec.density, spec.seed)
+    elif gram and isinstance(instance, DenseInstance):
+        instance = instance.to_gram()
+    if spec.smoothed and instance.noise_count != 1:
+        reject("smoothed", True, "False with independent noise patches")
     neurons = 2 * spec.width * instance.noise_count
     if neurons > MAXIMUM_DIMENSION:
         reject("2 · width · noise vectors of a sample", neurons, f"<= {MAXIMUM_DIMENSION}, the test error's dimensions")
-    return (GramNetwork if spec.space == "gram" else DenseNetwork)(instance)
+    kind = DenseNetwork if not gram else MaskedNetwork if masked else GramNetwork
+    return kind(instance, spec.decay)
 
 
 def train_network(spec: ConvSpec, network: GramNetwork | DenseNetwork):
@@ -191,7 +217,7 @@ def run(spec: ConvSpec) -> ConvResult:
     network = build_network(spec)
     with np.errstate(over="ignore", invalid="ignore"):  # divergence is a status, not a warning
         status, steps, history = train_network(spec, network)
-        e, se = clean_error(network, spec.data.noise_std)
+        e, se = (smoothed_error if spec.smoothed else clean_error)(network, spec.data.noise_std)
         correlation = class_correlation(network)
     return ConvResult(
         status, steps, float(history["loss"][-1]), e, se, test_error(e, spec.data.flip_rate), correlation,

@@ -37,6 +37,7 @@ from simulate.lanes import (
     write,
     zeros,
 )  # fmt: skip
+from simulate.linear_stability import HessianFamily
 from simulate.parameters import reject
 from simulate.regression import RegressionInstance
 from simulate.update import COLLAPSED, DIVERGED, RUNNING, STOPPED, Rule, perturbation_scale
@@ -363,6 +364,27 @@ class DiagonalNetwork:
         if self._sharpness:
             records["sharpness"] = np.array([sharpness(self.instance, state) for state in W])
         return records
+
+
+def weights_of(beta: np.ndarray, log_scale: np.ndarray) -> np.ndarray:
+    """Return the W > 0 (2, d) with w₊² − w₋² = beta and w₊ w₋ = exp(2 log_scale), e.g. of a run's log_alpha_eff."""
+    product = np.exp(2.0 * log_scale)
+    s = np.sqrt(beta**2 + 4.0 * product**2)
+    W = np.sqrt(np.maximum(np.stack([s + beta, s - beta]) / 2.0, 0.0))
+    small = np.argmin(W, axis=0)  # the smaller weight from the product: the difference above would cancel
+    W[small, np.arange(len(s))] = product / W.max(axis=0)
+    return W
+
+
+def sample_hessians(X: np.ndarray, W: np.ndarray) -> HessianFamily:
+    """Return the samples' Hessians at an interpolator W (2, d), in coordinates (n) of a space that holds their span.
+
+    There H_i = 2 z_i z_iᵀ, z_i = (x_i ∘ w₊, −x_i ∘ w₋), and any r_i with the inner products of the z_i will do.
+    """
+    Z = np.hstack([X * W[0], -X * W[1]])
+    values, vectors = np.linalg.eigh(Z @ Z.T)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    return HessianFamily(2.0 * root[:, :, None] * root[:, None, :])
 
 
 _DENSE_HESSIAN = 400  # largest d whose Hessian (2d, 2d) is formed

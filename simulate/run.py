@@ -17,6 +17,7 @@ RESULTS = {
     "conv": "simulate.conv_run:ConvResult",
     "diagonal": "simulate.diagonal_run:DiagonalResult",
     "finite-sum": "simulate.finite_sum_run:FiniteSumResult",
+    "relu": "simulate.relu_regression:ReluResult",
 }
 """Where each model's result class is."""
 

@@ -9,7 +9,8 @@ has two draws: `draw_dense` makes the vectors themselves, `draw_gram` makes thei
 at a cost that does not depend on d.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,8 +69,9 @@ _DENSE_NUMBERS = 2**30  # 8 GiB
 class GramInstance:
     """One drawn problem as inner products of v = (mu, xi_1, …, xi_N), N = n · noise_count, and the 2m weights.
 
-    gram (N+1, N+1): ⟨v_k, v_l⟩.  projections (2m, N+1): ⟨w_r, v_k⟩ at the start, the m rows of class +1 first.
-    weight_gram (2m, 2m): ⟨w_r, w_s⟩ at the start.  labels, signal_labels (n,): y and ŷ, ±1.
+    gram (N+1, N+1): ⟨v_k, v_l⟩, or one a neuron, (2m, N+1, N+1), where each keeps coordinates of its own.
+    projections (2m, N+1): ⟨w_r, v_k⟩ at the start, the m rows of class +1 first.  weight_gram (2m, 2m): ⟨w_r, w_s⟩ at
+    the start.  labels, signal_labels (n,): y and ŷ, ±1.
     """
 
     gram: np.ndarray
@@ -83,7 +85,10 @@ class GramInstance:
 
 @dataclass(frozen=True)
 class DenseInstance:
-    """One drawn problem as vectors: vectors (N+1, d) = (mu, xi_1, …, xi_N), weights (2m, d), class +1 first."""
+    """One drawn problem as vectors: vectors (N+1, d) = (mu, xi_1, …, xi_N), weights (2m, d), class +1 first.
+
+    masks (2m, d) of 0 and 1 keep the coordinates of each neuron's weights, which are 0 elsewhere; None keeps all.
+    """
 
     vectors: np.ndarray
     weights: np.ndarray
@@ -91,13 +96,27 @@ class DenseInstance:
     signal_labels: np.ndarray
     noise_weight: float
     noise_count: int
+    masks: np.ndarray | None = None
 
     def to_gram(self) -> GramInstance:
-        """Return the same problem as inner products."""
+        """Return the same problem as inner products; masked, gram is (2m, N+1, N+1), V diag(mask_r) Vᵀ for neuron r."""
         V, W = self.vectors, self.weights
+        gram = V @ V.T if self.masks is None else np.stack([(V * mask) @ V.T for mask in self.masks])
         return GramInstance(
-            V @ V.T, W @ V.T, W @ W.T, self.labels, self.signal_labels, self.noise_weight, self.noise_count
+            gram, W @ V.T, W @ W.T, self.labels, self.signal_labels, self.noise_weight, self.noise_count
         )
+
+    def masked(self, density: float, seed: int) -> "DenseInstance":
+        """Return the problem with every weight kept with probability `density` and 0 for good otherwise.
+
+        Masks are nested in the density. Raises ParameterError where the neurons' Gram matrices take too much memory.
+        """
+        (rows, d), vectors = self.weights.shape, len(self.vectors)
+        if rows * vectors**2 > _DENSE_NUMBERS:
+            reject("2 · width · (N + 1)²", rows * vectors**2, f"<= {_DENSE_NUMBERS} with masks, for their memory")
+        rng = stream("masks", seed, dimension=d, width=rows // 2)
+        masks = (rng.random(self.weights.shape) < density).astype(float)
+        return replace(self, weights=masks * self.weights, masks=masks)
 
 
 def draw_labels(data: SignalNoise, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -130,8 +149,10 @@ def _weight_stream(seed: int, space: str, **shape):
     return stream("initial weights", seed, space=space, **shape)
 
 
-def draw_dense(data: SignalNoise, width: int, init_std: float, seed: int) -> DenseInstance:
+def draw_dense(data: SignalNoise, width: int, init_std: float, seed: int, spread: bool = False) -> DenseInstance:
     """Draw the vectors themselves, (n · noise_count + 2m + 1) · d numbers; mu lies on the first axis.
+
+    With `spread` mu has all coordinates alike instead: the same law, but for those who look at single coordinates.
 
     Its random streams are not those of `draw_gram`: the two are samples of one law, not the same problem.
     """
@@ -141,7 +162,10 @@ def draw_dense(data: SignalNoise, width: int, init_std: float, seed: int) -> Den
     if data.dimension > largest:
         reject("dimension (d)", data.dimension, f"<= {largest} in dense space, for its memory (or use gram space)")
     vectors = np.zeros((count + 1, data.dimension))
-    vectors[0, 0] = data.signal_norm
+    if spread:
+        vectors[0] = data.signal_norm / math.sqrt(data.dimension)
+    else:
+        vectors[0, 0] = data.signal_norm
     vectors[1:] = data.noise_std * rng.standard_normal((count, data.dimension))
     weights = draw_weights(data.dimension, width, init_std, seed)
     return DenseInstance(vectors, weights, labels, signal_labels, data.noise_weight, data.noise_count)

@@ -52,7 +52,8 @@ def test_run_is_pure():
 
 FIELDS = {
     "width": 3, "init_std": 0.2, "rule": "sam", "radius": 0.4, "sam_steps": 5, "batch_size": 2, "step_size": 0.06,
-    "max_steps": 61, "stop_loss": 0.02, "seed": 1, "space": "dense", "record": (1,),
+    "max_steps": 61, "stop_loss": 0.02, "seed": 1, "space": "dense", "record": (1,), "density": 0.5, "decay": 0.1,
+    "smoothed": True,
 }  # fmt: skip
 DATA_FIELDS = {
     "samples": 7, "dimension": 41, "patches": 4, "signal_norm": 2.5, "noise_std": 1.5, "flip_rate": 0.2,

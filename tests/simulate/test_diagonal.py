@@ -19,10 +19,12 @@ from simulate.diagonal import (
     field_jacobian,
     hessian,
     initial_scale,
-    padded,
+    sample_hessians,
     sharpness,
+    weights_of,
 )
 from simulate.diagonal_run import DiagonalSpec, run, train_network
+from simulate.lanes import padded
 from simulate.parameters import ParameterError
 from simulate.regression import RegressionFile, RegressionInstance, SparseRegression, draw_regression, load_regression
 from simulate.streams import stream
@@ -644,3 +646,34 @@ def test_last_record_is_the_state(path, rule):
     assert np.array_equal(records["beta"][-1], network.beta())
     assert records["train_loss"][-1] == pytest.approx(network.loss(), rel=1e-12)
     assert np.array_equal(run(one).beta, network.beta())
+
+
+# the samples' own Hessians
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize(("n", "d"), [(5, 9), (12, 4)])
+def test_sample_hessians_are_each_sample_s(n, d, order):
+    """At an interpolator: eigenvalues of M_k − H^k off 0 from each ∇²L_i; the control is beside it."""
+    rng = np.random.default_rng(n)
+    X, W = rng.standard_normal((n, d)), rng.uniform(0.1, 1.0, (2, d))
+    fitted = X @ (W[0] ** 2 - W[1] ** 2)
+
+    def written_out(y):
+        each = np.stack([hessian(X[i : i + 1], y[i : i + 1], W) for i in range(n)])
+        assert np.allclose(each.mean(axis=0), hessian(X, y, W))
+        moment = np.linalg.matrix_power(each, order).mean(axis=0)
+        return np.linalg.eigvalsh(moment - np.linalg.matrix_power(each.mean(axis=0), order) * (order > 1))
+
+    family = sample_hessians(X, W)
+    found = np.linalg.eigvalsh(family.excess(order) if order > 1 else family.moment(1))
+    assert found[-1] == pytest.approx(written_out(fitted)[-1], rel=1e-12)
+    assert found.sum() == pytest.approx(written_out(fitted).sum(), rel=1e-11)
+    assert abs(written_out(fitted + 2.0)[-1] / found[-1] - 1.0) > 1e-2
+
+
+def test_weights_of_coefficients_and_their_product():
+    """Positive, also where one of them is far below the rounding of the other."""
+    W = np.array([[0.7, 1e-9, 1.0, 0.3], [0.2, 1.5, 1e-150, 0.3]])
+    found = weights_of(W[0] ** 2 - W[1] ** 2, 0.5 * np.log(W).sum(axis=0))
+    assert found == pytest.approx(W, rel=1e-12, abs=0.0)

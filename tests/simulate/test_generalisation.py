@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from simulate.conv import DenseNetwork, GramNetwork
-from simulate.generalisation import REPLICATES, clean_error, test_error
+from simulate.generalisation import REPLICATES, clean_error, smoothed_error, test_error
 from simulate.signal_noise import DenseInstance, SignalNoise, draw_dense
 from simulate.update import Batches, Phase, Rule, train
 
@@ -163,3 +163,49 @@ def test_observed_label_error():
     wrong = (rng.random(n) < e) != (rng.random(n) < p)
     assert abs(wrong.mean() - test_error(e, p)) < 6 * 0.5 / np.sqrt(n)
     assert abs(wrong.mean() - (p + e)) > 6 * 0.5 / np.sqrt(n)
+
+
+# one coordinate integrated exactly
+
+
+@pytest.mark.parametrize("width", [1, 4, 9])
+@pytest.mark.parametrize("patches", [2, 3])
+def test_smoothing_changes_no_more_than_the_standard_error(width, patches):
+    """Within 6 of the plain estimate's, and more precise; the control has another noise level."""
+    *_, network, gram = trained(patches, True, width)
+    for model in (network, gram):
+        (e, se), (plain, error) = smoothed_error(model, 0.3), clean_error(model, 0.3)
+        assert abs(e - plain) < 6.0 * np.hypot(se, error) + 1e-4
+        assert se < error or error == 0.0
+        assert abs(smoothed_error(model, 0.9)[0] - plain) > 6.0 * np.hypot(se, error) + 1e-4
+
+
+def test_smoothing_matches_the_exact_integral():
+    """m = 1: an integral over one angle."""
+    _, dense, _, gram = trained(3, width=1)
+    exact = naive.error_of_two_neurons(gram_weights(gram, dense), dense.vectors[0], 0.3, 2.0)
+    e, se = smoothed_error(gram, 0.3)
+    assert abs(e - exact) < 6.0 * se + 1e-5
+
+
+def gram_weights(gram, dense):
+    """Return the weights of a Gram network trained from a dense instance."""
+    return dense.weights + gram.coefficients @ dense.vectors
+
+
+def test_smoothing_is_exact_along_one_direction():
+    """Neurons along ±mu alone: the error is Phi(−‖mu‖/(c sigma_p)) to rounding."""
+    mu = np.array([2.0, 0.0, 0.0])
+    W = np.array([[1.0, 0.0, 0.0], [-0.5, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.5, 0.0, 0.0]])
+    for weight in (1.0, 2.0):
+        e, se = smoothed_error(pair(np.array([W[0], W[2]]), mu, weight), 1.3)
+        assert e == pytest.approx(stats.norm.cdf(-2.0 / (1.3 * weight)), rel=1e-9)
+        assert se < 1e-12
+
+
+def test_smoothing_of_constants_and_of_what_is_not_finite():
+    mu = np.array([2.0, 0.0])
+    assert smoothed_error(pair(np.zeros((2, 2)), mu, 1.0), 1.0)[0] == 0.5
+    with np.errstate(invalid="ignore"):
+        network = pair(np.full((2, 2), np.inf), mu, 1.0)
+    assert np.isnan(smoothed_error(network, 1.0)).all()

@@ -102,6 +102,7 @@ def leaves(problem, W, gamma, rho, steps):
 
 def observe_instability(settings, runner):
     """Critical gamma of 1-SAM at ERM's interpolators times lambda, by bisection, (problems,)."""
+    from simulate.diagonal import weights_of
     from simulate.diagonal_run import DiagonalSpec
     from simulate.regression import load_regression
     from simulate.runner import single_threaded
@@ -111,11 +112,7 @@ def observe_instability(settings, runner):
     critical, at_radius, plain = [], [], []
     for spec, result in zip(specs, runner.run(specs), strict=True):
         problem = load_regression(data, spec.seed)
-        product = np.exp(2.0 * result.history["log_product"][-1])
-        s = np.sqrt(result.beta**2 + 4.0 * product**2)
-        W = np.sqrt(np.maximum(np.stack([s + result.beta, s - result.beta]) / 2.0, 0.0))
-        small = np.argmin(W, axis=0)  # the smaller weight from the product: the difference above would cancel
-        W[small, np.arange(len(s))] = product / W.max(axis=0)
+        W = weights_of(result.beta, result.history["log_product"][-1])
         at_radius.append(curvature(problem.X, W, rho))
         plain.append(curvature(problem.X, W, 0.0))
         low, high = np.log(1e-4), np.log(10.0)

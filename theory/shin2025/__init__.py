@@ -1,4 +1,4 @@
-"""Shin et al. 2025: minima that stochastic SAM stays at, and how fast it gets there under interpolation."""
+"""Shin et al. 2025: minima that stochastic SAM stays at, how fast it gets there, and what overparameterisation does."""
 
 from theory.claim import Paper
 
@@ -26,4 +26,11 @@ THEOREMS = (
     "smaller_radius",
     "uniform_moments",
     "linear_rate",
+    "width",
+    "sparsity",
+    "stopping",
+    "flatness",
+    "simplicity",
+    "hessian_moments",
+    "test_error_width",
 )
