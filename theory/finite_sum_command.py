@@ -111,11 +111,13 @@ def _resolve(spec, rho, gamma):
 
 def _load(spec):
     """The problem of a specification and its `Constants`, whose arithmetic gives infinities in place of errors."""
+    from simulate.runner import single_threaded
     from theory.oikonomou2025.setting import Constants
     from theory.oikonomou2025.setting import constants as constants_of
 
-    problem, draws, _ = spec.load()
-    return problem, Constants(*map(np.float64, astuple(constants_of(problem, draws))))
+    with single_threaded():
+        problem, draws, _ = spec.load()
+        return problem, Constants(*map(np.float64, astuple(constants_of(problem, draws))))
 
 
 @np.errstate(all="ignore")
@@ -194,8 +196,6 @@ def finite_sum(context, seeds, record, save, workers, as_json, **letters):
     Prints f − f* at the end and, with --record, on the way, and the constants that the theorems are made of: Oikonomou
     & Loizou 2025 (arXiv:2503.02225), Andriushchenko & Flammarion 2022 (arXiv:2206.06232).
     """
-    from simulate.runner import single_threaded
-
     letters["steps"] = steps = integer("steps", letters["steps"], 0)
     letters = given(context, letters) | {"record": every(record, steps)}
     first = letters.pop("seed", 0)
