@@ -86,8 +86,8 @@ def given_spec(problem, draws, start, **run):
     return FiniteSumSpec(data, names[problem.loss], problem.reg, **drawn, **run)
 
 
-def slack_notes(ratios, count):
-    """Return what is printed of bound/observed (points,): the smallest, the median, and how many instances."""
-    ratios = ratios[np.isfinite(ratios)]
+def slack_notes(bound, observed, count):
+    """Return what is printed of bound/observed where observed > 0: the least, the median, and how many instances."""
+    ratios = bound[observed > 0.0] / observed[observed > 0.0]
     return {"least bound/observed": float(ratios.min()), "median bound/observed": float(np.median(ratios)),
             "instances": int(count)}  # fmt: skip

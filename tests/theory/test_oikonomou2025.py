@@ -421,7 +421,7 @@ def test_given_runs_keep_the_sampling():
 
 
 def test_slack_notes():
-    notes = slack_notes(np.array([3.0, 1.5, np.inf, np.nan, 2.0]), 7)
+    notes = slack_notes(np.array([3.0, 1.5, 1.0, 0.0, 2.0]), np.array([1.0, 1.0, 0.0, 0.0, 1.0]), 7)
     assert notes == {"least bound/observed": 1.5, "median bound/observed": 2.0, "instances": 7}
 
 

@@ -84,7 +84,7 @@ def observe_few(settings):
 
 def _samples(observed, rate, floor, start, count):
     mean = observed.mean(axis=-1) if observed.ndim > rate.ndim else observed
-    notes = slack_notes((rate + floor) / mean, count)
+    notes = slack_notes(rate + floor, mean, count)
     return Samples(observed, {"rate": rate, "floor": floor, "trivial": start, "notes": notes})
 
 

@@ -95,7 +95,7 @@ def observe_bound(settings, runner):
 
 def _samples(observed, bound, start):
     mean = observed.mean(axis=-1) if observed.ndim > 1 else observed
-    return Samples(observed, {"bound": bound, "trivial": start, "notes": slack_notes(bound / mean, len(bound))})
+    return Samples(observed, {"bound": bound, "trivial": start, "notes": slack_notes(bound, mean, len(bound))})
 
 
 def observe_rate(settings, runner):

@@ -46,7 +46,7 @@ def observe(settings, runner):
             given[name].append(np.broadcast_to(value, len(Y)))
     observed = np.concatenate(observed)
     given = {name: np.concatenate(values) for name, values in given.items()}
-    notes = slack_notes(residual_bound(**given) / observed, len(observed))
+    notes = slack_notes(residual_bound(**given), observed, len(observed))
     return Samples(observed, {**given, "notes": notes})
 
 

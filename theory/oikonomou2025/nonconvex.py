@@ -89,7 +89,7 @@ def observe_paths(settings, runner):
 
 def _samples(observed, bound, start):
     mean = observed.mean(axis=-1) if observed.ndim > 1 else observed
-    return Samples(observed, {"bound": bound, "trivial": start, "notes": slack_notes(bound / mean, len(bound))})
+    return Samples(observed, {"bound": bound, "trivial": start, "notes": slack_notes(bound, mean, len(bound))})
 
 
 CLAIMS = (

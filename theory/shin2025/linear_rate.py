@@ -87,7 +87,7 @@ def observe(settings, runner):
 
 def _samples(pairs):
     observed, bound = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    return Samples(observed, {"bound": bound, "notes": slack_notes(bound / observed, len(observed))})
+    return Samples(observed, {"bound": bound, "notes": slack_notes(bound, observed, len(observed))})
 
 
 COMMON = {
