@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 
 from simulate.compiled import kernel
-from simulate.lanes import LANES, across, borrowed, number, padded, row, zeros
+from simulate.lanes import LANES, across, borrowed, number, padded, row, write, zeros
 from simulate.parameters import choice, integer, reject
 
 LOSSES = ("square", "logistic", "sine", "robust", "wave")
@@ -134,8 +134,8 @@ def gradient(loss, A, offsets, targets, rows, weights, reg, anchor, y, g):
         a = A[i]
         c = weights[k] * slope(loss, offsets[i] + inner(a, y), targets[i])
         share += weights[k]
-        for j in range(g.size):
-            g[j] += c * a[j]
+        for j in range(0, g.size, LANES):
+            write(g, j, row(g, j) + c * row(a, j))
     if reg > 0.0:
         share *= reg
         for j in range(g.size):
@@ -157,8 +157,8 @@ def _measure(loss, A, offsets, targets, reg, anchor, Y, gaps, gradients):
             t = inner(a, y)
             total += excess(loss, offsets[k], targets[k], t)
             c = slope(loss, offsets[k] + t, targets[k]) / R
-            for j in range(g.size):
-                g[j] += c * a[j]
+            for j in range(0, g.size, LANES):
+                write(g, j, row(g, j) + c * row(a, j))
         gaps[s] = total / R + 0.5 * reg * inner(y, y)
 
 

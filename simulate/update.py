@@ -66,8 +66,8 @@ class Batches:
         if self.batch_size == self.samples and not self._replacement:
             return np.arange(self.samples)[None]
         kept = self._rows[first - self._first :]
-        missing = max(0, epochs - len(kept))
-        self._first, self._rows = first, np.concatenate([kept, self.draw(missing)])
+        fresh = self.draw(max(0, epochs - len(kept)))
+        self._first, self._rows = first, np.concatenate([kept, fresh]) if len(kept) else fresh
         return self._rows[:epochs]
 
     def draw(self, count: int) -> np.ndarray:
