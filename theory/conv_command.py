@@ -14,14 +14,15 @@ RULES = ("sgd", "sam", "sam-then-sgd")
 def conv_spec(
     *, n=20, d=20_000, width=10, patches=2, mu=3.0, sigma_p=None, sigma_0=0.001, flip_rate=0.1, labels="iid",
     noise_patches="shared", data=None, rule="sgd", tau=None, tau_c3=None, sam_steps=None, kappa=None, batch=None,
-    eta=0.01, max_steps=60_000, stop_loss=0.01, seed=0, space="gram", record=(),
+    eta=0.01, max_steps=60_000, stop_loss=0.01, seed=0, space="gram", record=(), density=1.0, decay=0.0,
 ):  # fmt: skip
     """Return a `ConvSpec` from the paper's letters.
 
     tau is SAM's radius, or tau_c3 the constant C3 of tau = m√B/(C3 P sigma_p √d); sam_steps the length of the SAM
     phase of `sam-then-sgd`, or kappa in units of 4m/(eta ‖mu‖² (1−2p)). batch=None is the full batch. data is the
     path of the user's own vectors (`simulate.signal_noise.read_vectors`), which replace n, d, patches, mu, labels and
-    noise_patches; sigma_p then defaults to the root mean square of the noise. Raises ParameterError.
+    noise_patches; sigma_p then defaults to the root mean square of the noise. density and decay as in `ConvSpec`.
+    Raises ParameterError.
     """
     import numpy as np
 
@@ -42,7 +43,10 @@ def conv_spec(
         if own.weights is not None:
             width = len(own.weights) // 2
         rate = float(np.mean(own.labels != own.signal_labels))
-    spec = ConvSpec(source, width, sigma_0, rule, 0.0, 0, batch, eta, max_steps, stop_loss, seed, space, tuple(record))
+    spec = ConvSpec(
+        source, width, sigma_0, rule, 0.0, 0, batch, eta, max_steps, stop_loss, seed, space, tuple(record), density,
+        decay,
+    )  # fmt: skip
     for one, other, names in ((tau, tau_c3, "tau and tau_c3"), (sam_steps, kappa, "sam_steps and kappa")):
         if one is not None and other is not None:
             reject(names, (one, other), "given one at a time")
@@ -112,6 +116,8 @@ _FROM_FILE = ("n", "d", "patches", "mu", "labels", "noise_patches")
     "--space", type=click.Choice(["gram", "dense"]), default="gram", show_default=True,
     help="Inner products (fast, any d) or the d-vectors themselves.",
 )  # fmt: skip
+@click.option("--density", type=float, default=1.0, show_default=True, help="Share of weights kept, at random.")
+@click.option("--decay", type=float, default=0.0, show_default=True, help="Weight decay: W (1 − eta · decay).")
 @run_options
 @click.pass_context
 def conv(context, seeds, record, save, workers, as_json, **letters):
