@@ -98,6 +98,7 @@ main = _group(
         "show": "theory.commands:show",
         "verify": "theory.commands:verify",
         "simulate": "sharpbounds:simulate_group",
+        "scan": "theory.scan_command:scan",
         "cite": "theory.commands:cite",
     },
     "Theorems about sharpness-aware minimisation, checked against exact simulation.",

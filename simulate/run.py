@@ -50,7 +50,12 @@ class Specification:
 
     def key(self) -> str:
         """Return the run's identity: a hash of the whole specification and of the kernels' `fingerprint`."""
+        return seed_key(self.family(), self.seed)
+
+    def family(self) -> str:
+        """Return what the run shares with those that differ in the seed alone: a hash of everything else."""
         spec = self.to_dict()
+        del spec["seed"]
         if isinstance(self.data, DataFile):
             del spec["data"]["path"]  # its content counts, not its name
         return hashlib.sha256(json.dumps([fingerprint(), spec], sort_keys=True).encode()).hexdigest()
@@ -63,6 +68,11 @@ class Specification:
         """Put checked values in place of those given."""
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+
+
+def seed_key(family: str, seed: int) -> str:
+    """Return the identity of the run of that seed of a `Specification.family`."""
+    return hashlib.sha256(f"{family} {seed}".encode()).hexdigest()
 
 
 def recorded_steps(record) -> tuple[int, ...]:

@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import nullcontext
-from multiprocessing import get_context
+from contextlib import ExitStack
 
-from threadpoolctl import threadpool_limits
-
+from simulate.executor import Failure, completed, executor_of, single_threaded
 from simulate.parameters import integer
 from simulate.run import Result, Specification
 from simulate.store import Store
+
+__all__ = ["Runner", "single_threaded"]
 
 
 class Runner:
@@ -27,15 +26,14 @@ class Runner:
         self.workers = integer("workers", workers, 1, 4 * (os.cpu_count() or 1))
         self.store, self.progress = store, progress
         self.computed = self.found = 0
-        self._pool = None
+        self._stack, self._executor = ExitStack(), (None, 1)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+        self._stack.close()
+        self._executor = (None, 1)
 
     def run(self, specs: Sequence[Specification]) -> list[Result]:
         """Return the results of `specs`, in order; each is computed once."""
@@ -63,28 +61,12 @@ class Runner:
                     fresh[key] = spec.run()
                     self.progress(1)
             return
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.workers, get_context("spawn"))
-        keys, specs = list(missing), list(missing.values())
-        size = max(1, min(64, len(specs) // (4 * self.workers)))
-        # dealt like cards, so that a costly corner of a grid does not land on one worker
-        hands = [range(start, len(specs), -(-len(specs) // size)) for start in range(-(-len(specs) // size))]
-        pending = {self._pool.submit(_run_chunk, [specs[i] for i in hand]): hand for hand in hands}
-        for future in as_completed(pending):
-            hand = pending[future]
-            fresh.update((keys[i], result) for i, result in zip(hand, future.result(), strict=True))
-            self.progress(len(hand))
-
-
-def single_threaded():
-    """Return a context in which BLAS uses one thread; workers are in it for good."""
-    return threadpool_limits(1) if not _pinned else nullcontext()
-
-
-_pinned = []
-
-
-def _run_chunk(specs):
-    if not _pinned:
-        _pinned.append(threadpool_limits(1))
-    return [spec.run() for spec in specs]
+        if self._executor[0] is None:
+            self._executor = self._stack.enter_context(executor_of(self.workers))
+        for done in completed(missing.items(), *self._executor):
+            for key, outcome in done:
+                if isinstance(outcome, Failure):
+                    missing[key].run()  # raises here what it raised there
+                    raise RuntimeError(outcome.message)
+                fresh[key] = outcome
+            self.progress(len(done))

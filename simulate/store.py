@@ -72,8 +72,11 @@ class Store:
             self._set_aside(part, error)
             return None
 
-    def put(self, results: dict[str, Result]) -> None:
-        """Write results as one new part, whole or not at all; where that fails, warn once and keep them in memory."""
+    def put(self, results: dict[str, Result], strict: bool = False) -> None:
+        """Write results as one new part, whole or not at all.
+
+        Where that fails, raise OSError if `strict`; else warn once and keep them in memory.
+        """
         if not results:
             return
         buffer = io.BytesIO()
@@ -82,6 +85,8 @@ class Store:
         try:
             self._write(part, buffer.getvalue())
         except OSError as error:
+            if strict:
+                raise
             if not self._unwritten:
                 warnings.warn(f"runs cannot be stored in {self.folder} ({error}); kept in memory", stacklevel=3)
             self._unwritten |= results

@@ -128,9 +128,9 @@ def test_bad_number_of_workers(workers):
 def test_workers_end_with_the_context():
     with Runner(2) as runner:
         runner.run([spec(0), spec(1)])
-        processes = list(runner._pool._processes)
+        processes = list(runner._executor[0]._processes)
         assert processes
-    assert runner._pool is None
+    assert runner._executor[0] is None
     for process in processes:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)

@@ -1,0 +1,144 @@
+"""Runs by the thousand: chunks sized from measured run times, on this process, its workers or a cluster.
+
+A run's result depends on its specification alone, so it does not matter where a chunk goes; only the calling process
+writes. Executors are those of `concurrent.futures`: a pool of processes here, or that of an existing
+`dask.distributed` cluster, which carries chunks of a lost worker out again by itself.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+
+from threadpoolctl import threadpool_limits
+
+from simulate.parameters import ParameterError
+from simulate.run import Result, Specification
+
+CHUNK_SECONDS = 0.5  # long against the milliseconds that a chunk costs to send, short for whoever waits for the last
+_LARGEST_CHUNK = 512
+_IN_FLIGHT = 3  # chunks a worker: one in hand, two waiting, and no more than that in memory
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that raised: an exception is no result. `message` is its type and text."""
+
+    message: str
+
+
+Outcome = Result | Failure
+
+
+def single_threaded():
+    """Return a context in which BLAS uses one thread; workers are in it for good."""
+    return threadpool_limits(1) if not _pinned else nullcontext()
+
+
+_pinned = []
+
+
+def _settle():
+    """Make a worker of this process: one BLAS thread; an interrupt is for the client to handle."""
+    if not _pinned:
+        _pinned.append(threadpool_limits(1))
+
+
+def _start_worker():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _settle()
+
+
+def _attempt(spec: Specification) -> Outcome:
+    try:
+        return spec.run()
+    except Exception as error:  # whatever a run raises belongs to that run, and is told with it
+        return Failure(f"{type(error).__name__}: {error}")
+
+
+def _run_chunk(specs) -> tuple[list[Outcome], float]:
+    """Return the outcomes of a chunk and the seconds that it took."""
+    start = time.perf_counter()
+    return [_attempt(spec) for spec in specs], time.perf_counter() - start
+
+
+def _run_chunk_there(specs):
+    _settle()
+    return _run_chunk(specs)
+
+
+@contextmanager
+def executor_of(workers: int = 1, scheduler: str | None = None):
+    """Give (executor, slots): None for this process, a pool of processes, or that of a cluster at an address."""
+    if scheduler is not None:
+        with _cluster(scheduler) as client:
+            yield client.get_executor(pure=False, retries=3), max(1, sum(client.nthreads().values()))
+    elif workers == 1:
+        yield None, 1
+    else:
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
+        try:
+            yield pool, workers
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _cluster(address):
+    try:
+        from distributed import Client
+    except ImportError as error:
+        message = f"scheduler = {address!r}: needs the extra cluster (pip install 'sharpbounds[cluster]')"
+        raise ParameterError(message) from error
+    try:
+        return Client(address, timeout=10, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ParameterError(f"scheduler = {address!r}: must be the address of a running one ({error})") from error
+
+
+def completed(
+    runs: Iterable[tuple[str, Specification]],
+    executor: Executor | None = None,
+    slots: int = 1,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[list[tuple[str, Outcome]]]:
+    """Yield (key, outcome) of `runs` (key, specification), chunk by chunk, as they are done.
+
+    Once `stopped()` is true no chunk is begun, and those in hand are the last. When the consumer closes this generator,
+    chunks that have not begun are cancelled.
+    """
+    runs, size = iter(runs), 1
+    if executor is None:
+        with single_threaded():
+            while not stopped() and (chunk := list(islice(runs, size))):
+                outcomes, seconds = _run_chunk([spec for _, spec in chunk])
+                size = _next_size(size, len(chunk), seconds)
+                yield [(key, outcome) for (key, _), outcome in zip(chunk, outcomes, strict=True)]
+        return
+    pending = {}
+    try:
+        while True:
+            room = 0 if stopped() else _IN_FLIGHT * slots
+            while len(pending) < room and (chunk := list(islice(runs, size))):
+                pending[executor.submit(_run_chunk_there, [spec for _, spec in chunk])] = [key for key, _ in chunk]
+            if stopped():
+                pending = {future: keys for future, keys in pending.items() if not future.cancel()}
+            if not pending:
+                return
+            for future in wait(pending, timeout=CHUNK_SECONDS, return_when=FIRST_COMPLETED).done:
+                keys = pending.pop(future)
+                outcomes, seconds = future.result()
+                size = _next_size(size, len(keys), seconds)
+                yield list(zip(keys, outcomes, strict=True))
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _next_size(size, count, seconds):
+    """Return the size of the next chunks: as many runs as fit `CHUNK_SECONDS`, growing at most fourfold."""
+    fitting = CHUNK_SECONDS * count / max(seconds, 1e-9)
+    return int(max(1, min(fitting, 4 * size, _LARGEST_CHUNK)))

@@ -1,0 +1,254 @@
+"""Scans: a grid of runs in a directory that can be killed at any moment and carried on.
+
+The directory holds `scan.json` (what is scanned: model, fixed letters, axes, seeds, kernels, versions, machine), the
+runs as Parquet parts (`simulate.store`), each written whole and renamed, and `failures.json` (runs that raised, tried
+again when the scan is carried on). A run is known by its key, so a grid value or a seed that is added later changes no
+other run, and what is there already is not computed again. One process writes: it holds a lock on the directory.
+"""
+
+import fcntl
+import json
+import os
+import platform
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulate.compiled import fingerprint
+from simulate.executor import Failure, completed, executor_of
+from simulate.grid import count_points, points
+from simulate.parameters import ParameterError
+from simulate.run import Specification, seed_key
+from simulate.store import Store
+
+FLUSH_SECONDS, FLUSH_RUNS = 5.0, 20_000  # what a kill may cost at most, and what is kept in memory
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is scanned: model, fixed letters, axes {letter: values}, zipped axes, the first seed and how many."""
+
+    model: str
+    fixed: Mapping[str, object]
+    axes: Mapping[str, tuple]
+    zips: tuple[tuple[str, ...], ...] = ()
+    first_seed: int = 0
+    seeds: int = 1
+
+    @property
+    def size(self) -> int:
+        """Number of runs."""
+        return count_points(self.axes, self.zips) * self.seeds
+
+    def to_dict(self) -> dict:
+        """Return the plan as plain data, with what it runs on."""
+        machine = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
+        versions = {"python": platform.python_version(), "numpy": np.__version__, "pyarrow": pa.__version__}
+        return {
+            "model": self.model, "fixed": dict(self.fixed), "axes": {k: list(v) for k, v in self.axes.items()},
+            "zip": [list(names) for names in self.zips], "first_seed": self.first_seed, "seeds": self.seeds,
+            "kernels": fingerprint(), "versions": versions, "machine": machine,
+        }  # fmt: skip
+
+
+def plan_of(record: Mapping) -> Plan:
+    """Return the plan of a scan.json's contents."""
+    axes = {name: tuple(values) for name, values in record["axes"].items()}
+    zips = tuple(tuple(names) for names in record["zip"])
+    return Plan(record["model"], record["fixed"], axes, zips, record["first_seed"], record["seeds"])
+
+
+def read_record(folder: Path) -> dict:
+    """Return the contents of a directory's scan.json; ParameterError where there is none that can be read."""
+    try:
+        record = json.loads((folder / "scan.json").read_text(encoding="utf-8"))
+        plan_of(record)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ParameterError(f"scan directory = {str(folder)!r}: must hold a scan.json ({error!r})") from error
+    return record
+
+
+def merged(plan: Plan, record: Mapping) -> Plan:
+    """Return the plan that carries on what `record` says, with values and seeds of both.
+
+    Raises ParameterError, the difference shown, where anything else differs.
+    """
+    old, differences = plan_of(record), []
+    new = json.loads(json.dumps(plan.to_dict()))
+    for name in ("model", "kernels", "first_seed", "zip"):
+        if new[name] != record[name]:
+            differences.append(f"{name}: {record[name]} there, {new[name]} now")
+    for name in sorted({*old.fixed, *plan.fixed}):
+        there, now = (str(fixed.get(name, "left out")) for fixed in (record["fixed"], new["fixed"]))
+        if there != now:
+            differences.append(f"{name}: {there} there, {now} now")
+    if set(old.axes) != set(plan.axes):
+        differences.append(f"axes: {', '.join(old.axes)} there, {', '.join(plan.axes)} now")
+    if differences:
+        allowed = "the same scan, to which grid values and seeds may be added"
+        raise ParameterError(f"scan directory: must hold {allowed} ({'; '.join(differences)})")
+    axes = {name: tuple(dict.fromkeys((*values, *plan.axes[name]))) for name, values in old.axes.items()}
+    if plan.zips and axes != {name: plan.axes[name] for name in axes} and any(
+        plan.axes[name][: len(old.axes[name])] != old.axes[name] for names in plan.zips for name in names
+    ):
+        raise ParameterError("zip: must keep the values there, in their order, and add others behind them")
+    return replace(plan, axes=axes, seeds=max(plan.seeds, old.seeds))
+
+
+Specify = Callable[[dict, int], Specification]
+"""The specification of a point (fixed letters and the point's, by name) and a seed."""
+
+
+class Scan:
+    """An open scan directory; `specify(letters, seed)` makes specifications, `one_family` if the seed is all it does."""
+
+    def __init__(self, folder: Path, plan: Plan, specify: Specify, one_family: bool = True):
+        self.folder, self.plan, self._specify, self._one_family = Path(folder), plan, specify, one_family
+        self.store = Store(self.folder / "runs")
+        self.failures: dict[str, dict] = {}
+
+    def runs(self) -> Iterator[tuple[str, dict, int, Callable[[], Specification]]]:
+        """Yield (key, point, seed, specification when called) of every run, in the order of the grid."""
+        plan = self.plan
+        seeds = range(plan.first_seed, plan.first_seed + plan.seeds)
+        for point in points(plan.axes, plan.zips):
+            letters = {**plan.fixed, **point}
+            if self._one_family:
+                spec = self._specify(letters, plan.first_seed)
+                family = spec.family()
+                for seed in seeds:
+                    yield seed_key(family, seed), point, seed, lambda spec=spec, seed=seed: replace(spec, seed=seed)
+            else:
+                for seed in seeds:
+                    spec = self._specify(letters, seed)
+                    yield spec.key(), point, seed, lambda spec=spec: spec
+
+    def missing(self) -> Iterator[tuple[str, dict, int, Callable[[], Specification]]]:
+        """Yield those of `runs` that are not stored, each key once."""
+        seen = set()
+        for run in self.runs():
+            if run[0] not in self.store and run[0] not in seen:
+                seen.add(run[0])
+                yield run
+
+    def run(self, workers: int = 1, scheduler: str | None = None, progress=lambda done, failed: None) -> bool:
+        """Compute what is missing; return False if an interrupt ended it before.
+
+        `progress(done, failed)` is called after every chunk. What is done is written every few seconds and at the end.
+        """
+        where = {}
+
+        def todo():
+            for key, point, seed, spec in self.missing():
+                where[key] = {**point, "seed": seed}
+                yield key, spec()
+
+        buffer, flushed = {}, time.monotonic()
+        with executor_of(workers, scheduler) as (executor, slots), _interrupts() as interrupted:
+            try:
+                for chunk in completed(todo(), executor, slots, interrupted):
+                    failed = 0
+                    for key, outcome in chunk:
+                        at = where.pop(key)
+                        if isinstance(outcome, Failure):
+                            self.failures[key] = {**at, "message": outcome.message}
+                            failed += 1
+                        else:
+                            buffer[key] = outcome
+                    if time.monotonic() - flushed > FLUSH_SECONDS or len(buffer) >= FLUSH_RUNS:
+                        self._flush(buffer)
+                        flushed = time.monotonic()
+                    progress(len(chunk), failed)
+            finally:
+                self._flush(buffer)
+            return not interrupted()
+
+    def _flush(self, buffer):
+        try:
+            self.store.put(buffer, strict=True)
+            write_json(self.folder / "failures.json", list(self.failures.values()))
+        except OSError as error:
+            raise ParameterError(f"scan directory = {str(self.folder)!r}: must be writable ({error})") from error
+        buffer.clear()
+
+    def table(self) -> pa.Table:
+        """Return one row a finished run in the order of the grid: axes, seed, status, steps, scalar results."""
+        found = self._scalars()
+        rows = []
+        for key, point, seed, _ in self.runs():
+            if key in found:
+                rows.append({**point, "seed": seed, **found[key]})
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        return pa.table({name: [row.get(name) for row in rows] for name in names})
+
+    def _scalars(self):
+        found = {}
+        for part in sorted(self.store.folder.glob("*.parquet")):
+            table = pq.read_table(part, columns=["key", "status", "steps", "scalars"])
+            columns = (table[name].to_pylist() for name in table.column_names)
+            for key, status, steps, scalars in zip(*columns, strict=True):
+                found[key] = {"status": status, "steps": steps, **dict(scalars)}
+        return found
+
+
+def write_json(path: Path, record) -> None:
+    """Write a JSON file whole: under a temporary name, flushed, renamed."""
+    temporary = path.with_name(path.name + ".part")
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(record, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+@contextmanager
+def opened(folder, plan: Plan, specify: Specify, one_family: bool = True):
+    """Open a scan directory for writing, new or to be carried on; give the `Scan`.
+
+    Raises ParameterError: a directory that cannot be written, that another process writes, or of another scan.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "lock", "w")  # noqa: SIM115 (held while the scan is open)
+    except OSError as error:
+        raise ParameterError(f"scan directory = {str(folder)!r}: must be writable ({error})") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ParameterError(f"scan directory = {str(folder)!r}: must not be in use by another process") from error
+        if (folder / "scan.json").exists():
+            plan = merged(plan, read_record(folder))
+        try:
+            write_json(folder / "scan.json", plan.to_dict())
+        except OSError as error:
+            raise ParameterError(f"scan directory = {str(folder)!r}: must be writable ({error})") from error
+        yield Scan(folder, plan, specify, one_family)
+
+
+@contextmanager
+def _interrupts():
+    """Give a function that tells whether Ctrl-C was pressed once; pressed twice it raises as ever."""
+    pressed = []
+
+    def remember(number, frame):
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    previous = None
+    with suppress(ValueError):  # not in the main thread: interrupts go elsewhere
+        previous = signal.signal(signal.SIGINT, remember)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGINT, previous)

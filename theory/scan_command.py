@@ -1,0 +1,352 @@
+"""`scan`: grids of runs in a directory, carried on where they were left; `scan status` and `scan export`."""
+
+import copy
+import importlib
+import time
+import tomllib
+from contextlib import nullcontext, suppress
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from simulate.parameters import ParameterError, integer, reject
+from theory.parameter_types import COUNT
+
+MODELS = {  # name: where its `simulate` command is, and where specifications come from
+    "conv": ("theory.conv_command", "conv", "conv_spec"),
+    "diagonal": ("theory.diagonal_command", "diagonal", "diagonal_spec"),
+    "finite-sum": ("theory.finite_sum_command", "finite_sum", "finite_sum_spec"),
+}
+_OF_A_RUN = ("seeds", "seed", "record", "record_times", "save", "workers", "as_json", "sharpness")
+_OWN = ("grid", "zips", "seeds", "seed", "out", "workers", "scheduler", "config", "dry_run")
+_TIMED = 3  # points of an estimate
+
+
+def _model_options(model):
+    """Return the letters of a model's `simulate` command, {name: click parameter}."""
+    module, command, _ = MODELS[model]
+    params = getattr(importlib.import_module(module), command).params
+    return {param.name: param for param in params if param.name not in _OF_A_RUN}
+
+
+def specify_of(model):
+    """Return the function (letters, seed) → specification of a model."""
+    module, _, name = MODELS[model]
+    make = getattr(importlib.import_module(module), name)
+
+    def specify(letters, seed):
+        letters = dict(letters)
+        if isinstance(letters.get("alpha"), tuple | list) and len(letters["alpha"]) == 1:
+            letters["alpha"] = letters["alpha"][0]
+        return make(**letters, seed=seed)
+
+    return specify
+
+
+def one_family(model, letters, axes) -> bool:
+    """Return whether runs of a point differ in their seed alone: not where steps follow from the seed's problem."""
+    if model != "finite-sum" or "data" in letters or letters.get("data_seed") is not None or "data_seed" in axes:
+        return True
+    numbers = {name: letters.get(name, "theory") for name in ("rho", "gamma")}
+    return "theory" not in numbers.values() and letters.get("schedule") != "decreasing" and "schedule" not in axes
+
+
+def _converter(options):
+    """Return convert(name, word): the value of a letter as its option reads it; ParameterError otherwise."""
+
+    def convert(name, word):
+        if name not in options:
+            reject("axis or letter", name, "one of " + ", ".join(sorted(options)))
+        try:
+            value = options[name].type.convert(str(word), options[name], None)
+        except click.BadParameter as error:
+            raise ParameterError(f"{name} = {word!r}: {error.message}") from error
+        return value[0] if isinstance(value, tuple) and len(value) == 1 else value
+
+    return convert
+
+
+def read_config(path, options):
+    """Return (letters, own) of a TOML file: the model's letters, and grid, zip, seeds, … of the scan."""
+    try:
+        found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"config = {str(path)!r}: must be a TOML file ({error})") from error
+    convert, letters, own = _converter(options), {}, {}
+    for key, value in found.items():
+        name = key.replace("-", "_")
+        if name == "grid":
+            if not isinstance(value, dict):
+                reject("config grid", value, "a table of axes")
+            own["grid"] = tuple(f"{axis}={_words(values)}" for axis, values in value.items())
+        elif name == "zip":
+            own["zips"] = tuple(str(one) if isinstance(one, str) else ",".join(map(str, one)) for one in value)
+        elif name in ("seeds", "seed", "workers"):
+            own[name] = integer(f"config {name}", value, 0)
+        elif name in ("out", "scheduler"):
+            own[name] = str(value)
+        elif isinstance(value, bool | dict):
+            reject(f"config {key}", value, "a number, a word or a list of numbers")
+        else:
+            letters[name] = convert(name, _words(value))
+    return letters, own
+
+
+def _words(values):
+    return ",".join(map(str, values)) if isinstance(values, list) else str(values)
+
+
+def _scan_command(model):
+    """Return the command `scan MODEL`: the letters of `simulate MODEL`, and those of a scan."""
+    options = {name: copy.copy(param) for name, param in _model_options(model).items()}
+
+    def run(grid, zips, seeds, seed, out, workers, scheduler, config, dry_run, **letters):
+        context = click.get_current_context()
+
+        def on_command_line(name):
+            return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+        from_file, own = read_config(config, options) if config else ({}, {})
+        letters = from_file | {name: value for name, value in letters.items() if on_command_line(name)}
+        values = {"grid": grid, "zips": zips, "seeds": seeds, "seed": seed, "out": out, "workers": workers,
+                  "scheduler": scheduler}  # fmt: skip
+        values |= {name: value for name, value in own.items() if not on_command_line(name)}
+        _run(model, options, letters, **values, dry_run=dry_run)
+
+    own = [
+        click.Option(["--grid"], multiple=True, metavar="AXIS=VALUES",
+                     help="An axis: d=1e3:1e9:log13, mu=1:4:lin7, rule=sgd,sam-then-sgd. Once for each axis."),
+        click.Option(["--zip", "zips"], multiple=True, metavar="A,B", help="Vary these axes together."),
+        click.Option(["--seeds"], type=COUNT, default=1, show_default=True, help="Runs a point."),
+        click.Option(["--seed"], type=COUNT, default=0, show_default=True, help="Seed of the first run of a point."),
+        click.Option(["--out"], metavar="DIR", help="The scan's directory; what is there is carried on."),
+        click.Option(["--workers"], type=COUNT, default=1, show_default=True, help="Worker processes."),
+        click.Option(["--scheduler"], metavar="ADDRESS", help="A running dask scheduler, tcp://…, in place of workers."),
+        click.Option(["--config"], metavar="FILE.toml", help="Letters, a [grid] table, zip, seeds …; flags win."),
+        click.Option(["--dry-run"], is_flag=True, help="Print the number of runs and an estimate of the time."),
+    ]  # fmt: skip
+    return click.Command(
+        model, callback=run, params=[*own, *options.values()],
+        help=f"Scan a grid of runs of `simulate {model}`, whose letters it takes.\n\nEvery run that is done stays: the "
+        "same command carries a scan on, with grid values and seeds added if you like.",
+    )  # fmt: skip
+
+
+def _run(model, options, letters, grid, zips, seeds, seed, out, workers, scheduler, dry_run):
+    from simulate.grid import parse_axis, parse_zips
+    from simulate.scan import Plan, opened
+
+    convert, axes = _converter(options), {}
+    for text in grid:
+        name, values = parse_axis(text, convert)
+        if name in axes or name in letters:
+            reject("grid", text, f"an axis that is given once ({name} is there already)")
+        axes[name] = values
+    if scheduler is None:
+        integer("workers", workers, 1)
+    first, count = integer("seed", seed, 0), integer("seeds", seeds, 1, 10**9)
+    plan = Plan(model, _plain(letters), axes, parse_zips(zips, axes), first, count)
+    specify, family = specify_of(model), one_family(model, letters, axes)
+    if dry_run:
+        _estimate(plan, specify, workers)
+        return
+    if out is None:
+        reject("out", out, "given: the directory of the scan (or use --dry-run)")
+    specify({**plan.fixed, **{name: values[0] for name, values in axes.items()}}, plan.first_seed)  # before any writing
+    with opened(out, plan, specify, family) as scan:
+        total, missing = scan.plan.size, sum(1 for _ in scan.missing())
+        click.echo(f"{total} runs, {total - missing} of them there", err=True)
+        start = time.perf_counter()
+        with _progress(missing) as tell:
+            finished = scan.run(workers, scheduler, tell)
+        seconds, done = time.perf_counter() - start, missing - sum(1 for _ in scan.missing())
+        rate = f", {done / seconds:.4g} runs/s" if done else ""
+        click.echo(f"{done} runs in {seconds:.3g} s{rate}; {len(scan.failures)} failed", err=True)
+        for failure in list(scan.failures.values())[:5]:
+            click.echo("failed: " + ", ".join(f"{name} = {value}" for name, value in failure.items()), err=True)
+        if not finished:
+            click.echo("interrupted; the same command carries it on", err=True)
+            raise SystemExit(130)
+        if scan.failures:
+            click.echo(f"all failures: {Path(out) / 'failures.json'}; the same command tries them again", err=True)
+            raise SystemExit(1)
+
+
+def _plain(letters):
+    """Return letters as JSON has them, with the fingerprint of a data file beside its path."""
+    from simulate.run import DataFile
+
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in letters.items()}
+    if plain.get("data") is not None:
+        DataFile(plain["data"])  # readable, or an error now
+    return plain
+
+
+def _estimate(plan, specify, workers):
+    """Print the number of runs and the time that they may take, from a few timed points."""
+    from simulate.executor import single_threaded
+    from simulate.grid import points
+
+    every = list(points(plan.axes, plan.zips))
+    chosen = [every[k] for k in sorted({0, len(every) // 2, len(every) - 1})]
+    times = []
+    with single_threaded():
+        specify({**plan.fixed, **chosen[0]}, plan.first_seed).run()  # kernels are compiled, or loaded
+        for point in chosen:
+            spec = specify({**plan.fixed, **point}, plan.first_seed)
+            start = time.perf_counter()
+            spec.run()
+            times.append(time.perf_counter() - start)
+    low, high = (f(times) * plan.size / max(1, workers) for f in (min, max))
+    click.echo(f"{len(every)} points, {plan.size} runs")
+    click.echo(f"{min(times):.3g} to {max(times):.3g} s a run at {len(chosen)} points: {_time(low)} to {_time(high)}")
+
+
+def _time(seconds):
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _progress(total):
+    """Give tell(done, failed): a bar on a terminal, a line every half minute elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return _bar(total, console) if console.is_terminal else _lines(total)
+
+
+def _bar(total, console):
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn()
+    bar = Progress(*columns, TextColumn("{task.fields[failed]} failed"), console=console)
+    task, start = bar.add_task("runs", total=total, rate="", failed=0), time.monotonic()
+    state = {"done": 0, "failed": 0}
+
+    def tell(done, failed):
+        state["done"] += done
+        state["failed"] += failed
+        rate = f"{state['done'] / max(time.monotonic() - start, 1e-9):.4g} runs/s"
+        bar.update(task, advance=done, rate=rate, failed=state["failed"])
+
+    class Telling:
+        def __enter__(self):
+            bar.start()
+            return tell
+
+        def __exit__(self, *exception):
+            bar.stop()
+
+    return Telling()
+
+
+def _lines(total, every=30.0):
+    state = {"done": 0, "failed": 0, "told": time.monotonic(), "start": time.monotonic()}
+
+    def tell(done, failed):
+        state["done"] += done
+        state["failed"] += failed
+        now = time.monotonic()
+        if now - state["told"] >= every:
+            state["told"] = now
+            rate = state["done"] / (now - state["start"])
+            left = _time((total - state["done"]) / rate)
+            click.echo(f"{state['done']}/{total} runs, {rate:.4g}/s, {left} left, {state['failed']} failed", err=True)
+
+    return nullcontext(tell)
+
+
+class _Scan(click.Group):
+    """`scan` with a command for each model, made when it is asked for."""
+
+    def list_commands(self, context):
+        return [*MODELS, "status", "export"]
+
+    def get_command(self, context, name):
+        if name in MODELS:
+            return _scan_command(name)
+        return {"status": status, "export": export}.get(name)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+def status(folder):
+    """Tell what a scan holds: its axes, how many runs are done, how they ended, what failed."""
+    from collections import Counter
+
+    scan = _stored(folder)
+    table = scan.table()
+    plan = scan.plan
+    click.echo(f"{plan.model}: {table.num_rows} of {plan.size} runs done")
+    for name, values in plan.axes.items():
+        shown = ", ".join(map(str, values[:8])) + (f", … ({len(values)} values)" if len(values) > 8 else "")
+        click.echo(f"  {name}: {shown}")
+    click.echo(f"  seeds: {plan.first_seed} … {plan.first_seed + plan.seeds - 1}")
+    if plan.fixed:
+        click.echo("  fixed: " + ", ".join(f"{name} = {value}" for name, value in plan.fixed.items()))
+    if table.num_rows:
+        counts = Counter(table["status"].to_pylist())
+        click.echo("  status: " + ", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
+    failed = Path(folder) / "failures.json"
+    with suppress(OSError, ValueError):
+        import json
+
+        for failure in json.loads(failed.read_text(encoding="utf-8"))[:5]:
+            click.echo("  failed: " + ", ".join(f"{name} = {value}" for name, value in failure.items()))
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--to", "form", type=click.Choice(["csv", "parquet", "netcdf"]), default="csv", show_default=True)
+@click.option("--out", required=True, metavar="FILE", help="The file to write.")
+def export(folder, form, out):
+    """Write one row a finished run: every axis, seed, status, steps and scalar result, in the order of the grid."""
+    import io
+
+    from theory.commands import check_output, write_whole
+
+    check_output(out)
+    scan = _stored(folder)
+    table = scan.table()
+    if form == "netcdf":
+        write_whole(out, _netcdf(table, scan.plan))
+        return
+    buffer = io.BytesIO()
+    if form == "csv":
+        from pyarrow.csv import write_csv
+
+        write_csv(table, buffer)
+    else:
+        from pyarrow.parquet import write_table
+
+        write_table(table, buffer)
+    write_whole(out, buffer.getvalue())
+
+
+def _netcdf(table, plan):
+    """Return the bytes of a NetCDF file: every result over axes and seed, NaN or "" where a run is missing."""
+    try:
+        import xarray
+    except ImportError as error:
+        raise ParameterError("to = 'netcdf': needs the extra netcdf (pip install 'sharpbounds[netcdf]')") from error
+    frame = table.to_pandas() if table.num_rows else None
+    if frame is None or plan.zips:
+        reject("to", "netcdf", "csv or parquet for a scan without finished runs, or with zipped axes")
+    data = xarray.Dataset.from_dataframe(frame.set_index([*plan.axes, "seed"]))
+    return bytes(data.to_netcdf(engine="scipy"))
+
+
+def _stored(folder):
+    """Return the `Scan` of a directory, to be read."""
+    from simulate.scan import Scan, plan_of, read_record
+
+    plan = plan_of(read_record(Path(folder)))
+    if plan.model not in MODELS:
+        reject("scan.json model", plan.model, "one of " + ", ".join(MODELS))
+    return Scan(Path(folder), plan, specify_of(plan.model), one_family(plan.model, plan.fixed, plan.axes))
+
+
+scan = _Scan("scan", help="Scan grids of runs, on one core or a cluster, and carry them on.")
