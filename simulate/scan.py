@@ -107,7 +107,10 @@ Specify = Callable[[dict, int], Specification]
 
 
 class Scan:
-    """An open scan directory; `specify(letters, seed)` makes specifications, `one_family` if the seed is all it does."""
+    """An open scan directory.
+
+    `specify(letters, seed)` makes specifications; with `one_family` those of a point differ in the seed alone.
+    """
 
     def __init__(self, folder: Path, plan: Plan, specify: Specify, one_family: bool = True):
         self.folder, self.plan, self._specify, self._one_family = Path(folder), plan, specify, one_family

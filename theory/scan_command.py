@@ -122,7 +122,7 @@ def _scan_command(model):
         click.Option(["--seed"], type=COUNT, default=0, show_default=True, help="Seed of the first run of a point."),
         click.Option(["--out"], metavar="DIR", help="The scan's directory; what is there is carried on."),
         click.Option(["--workers"], type=COUNT, default=1, show_default=True, help="Worker processes."),
-        click.Option(["--scheduler"], metavar="ADDRESS", help="A running dask scheduler, tcp://…, in place of workers."),
+        click.Option(["--scheduler"], metavar="ADDRESS", help="A running dask scheduler (tcp://…), for workers."),
         click.Option(["--config"], metavar="FILE.toml", help="Letters, a [grid] table, zip, seeds …; flags win."),
         click.Option(["--dry-run"], is_flag=True, help="Print the number of runs and an estimate of the time."),
     ]  # fmt: skip
