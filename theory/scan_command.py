@@ -18,6 +18,14 @@ MODELS = {  # name: where its `simulate` command is, and where specifications co
     "diagonal": ("theory.diagonal_command", "diagonal", "diagonal_spec"),
     "finite-sum": ("theory.finite_sum_command", "finite_sum", "finite_sum_spec"),
 }
+_SAM = {
+    "conv": ("tau", "tau_c3", "sam_steps", "kappa"), "diagonal": ("rho", "normalisation"), "finite-sum": ("rho",),
+}  # fmt: skip
+_IDLE = {  # letters that a rule has no use for, where the rule is an axis: `simulate` refuses them
+    "conv": {"sgd": _SAM["conv"], "sam": ("sam_steps", "kappa")},
+    "diagonal": dict.fromkeys(("gd", "sgd", "gradient-flow"), _SAM["diagonal"]),
+    "finite-sum": dict.fromkeys(("gd", "sgd"), (*_SAM["finite-sum"], "lam")) | dict.fromkeys(("usam", "sam"), ("lam",)),
+}
 _OF_A_RUN = ("seeds", "seed", "record", "record_times", "save", "workers", "as_json", "sharpness")
 _OWN = ("grid", "zips", "seeds", "seed", "out", "workers", "scheduler", "config", "dry_run")
 _TIMED = 3  # points of an estimate
@@ -30,13 +38,14 @@ def _model_options(model):
     return {param.name: param for param in params if param.name not in _OF_A_RUN}
 
 
-def specify_of(model):
-    """Return the function (letters, seed) → specification of a model."""
+def specify_of(model, axes):
+    """Return the function (letters, seed) → specification of a model; with the rule an axis it drops idle letters."""
     module, _, name = MODELS[model]
     make = getattr(importlib.import_module(module), name)
 
     def specify(letters, seed):
-        letters = dict(letters)
+        idle = _IDLE[model].get(letters.get("rule"), ()) if "rule" in axes else ()
+        letters = {name: value for name, value in letters.items() if name not in idle}
         if isinstance(letters.get("alpha"), tuple | list) and len(letters["alpha"]) == 1:
             letters["alpha"] = letters["alpha"][0]
         return make(**letters, seed=seed)
@@ -147,7 +156,7 @@ def _run(model, options, letters, grid, zips, seeds, seed, out, workers, schedul
         integer("workers", workers, 1)
     first, count = integer("seed", seed, 0), integer("seeds", seeds, 1, 10**9)
     plan = Plan(model, _plain(letters), axes, parse_zips(zips, axes), first, count)
-    specify, family = specify_of(model), one_family(model, letters, axes)
+    specify, family = specify_of(model, axes), one_family(model, letters, axes)
     if dry_run:
         _estimate(plan, specify, workers)
         return
@@ -156,7 +165,7 @@ def _run(model, options, letters, grid, zips, seeds, seed, out, workers, schedul
     specify({**plan.fixed, **{name: values[0] for name, values in axes.items()}}, plan.first_seed)  # before any writing
     with opened(out, plan, specify, family) as scan:
         total, missing = scan.plan.size, sum(1 for _ in scan.missing())
-        click.echo(f"{total} runs, {total - missing} of them there", err=True)
+        click.echo(f"{total} runs, {missing} to compute", err=True)
         start = time.perf_counter()
         with _progress(missing) as tell:
             finished = scan.run(workers, scheduler, tell)
@@ -346,7 +355,7 @@ def _stored(folder):
     plan = plan_of(read_record(Path(folder)))
     if plan.model not in MODELS:
         reject("scan.json model", plan.model, "one of " + ", ".join(MODELS))
-    return Scan(Path(folder), plan, specify_of(plan.model), one_family(plan.model, plan.fixed, plan.axes))
+    return Scan(Path(folder), plan, specify_of(plan.model, plan.axes), one_family(plan.model, plan.fixed, plan.axes))
 
 
 scan = _Scan("scan", help="Scan grids of runs, on one core or a cluster, and carry them on.")
