@@ -20,7 +20,7 @@ theorems: $(READY)
 	@$(VENV)/bin/sharpbounds list --ids
 
 figures: $(READY)
-	$(VENV)/bin/python -m figures
+	$(VENV)/bin/sharpbounds figure all
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)

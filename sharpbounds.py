@@ -99,6 +99,7 @@ main = _group(
         "verify": "theory.commands:verify",
         "simulate": "sharpbounds:simulate_group",
         "scan": "theory.scan_command:scan",
+        "figure": "figures.figure_command:figure",
         "cite": "theory.commands:cite",
     },
     "Theorems about sharpness-aware minimisation, checked against exact simulation.",

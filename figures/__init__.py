@@ -1,10 +1,11 @@
 """What people look at: one module per figure, from stored runs to a picture.
 
 Each module has `compute(runner)`, which returns plain arrays, and `draw(data)`, which returns a matplotlib figure.
-`python -m figures` (or `make figures`) writes them all to docs/figures.
+`sharpbounds figure all` (or `make figures`) writes them to docs/figures.
 """
 
 FIGURES = (
-    "critical_signal", "test_loss_against_radius", "recovered_beta", "effective_alpha", "switch", "sam_floor",
-    "gain_against_width", "flatness_against_width", "hessian_moments",
+    "critical_signal", "heat_maps", "boundaries", "data_collapse", "deactivation", "coefficient_sandwich",
+    "test_loss_against_radius", "recovered_beta", "effective_alpha", "switch", "sam_floor", "unified_sam",
+    "gain_against_width", "flatness_against_width", "hessian_moments", "star_instances",
 )  # fmt: skip

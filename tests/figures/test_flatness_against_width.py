@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from figures import flatness_against_width as figure
-from figures.__main__ import save
+from figures.figure_command import save
 from simulate.runner import Runner
 
 mpl.use("Agg")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from figures import gain_against_width as figure
-from figures.__main__ import save
+from figures.figure_command import save
 from simulate.runner import Runner
 from theory.shin2025.overparameterisation import gains
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from figures import hessian_moments as figure
-from figures.__main__ import save
+from figures.figure_command import save
 from simulate.runner import Runner
 from theory.shin2025.hessian_moments import log_spreads
 

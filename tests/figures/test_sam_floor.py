@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from figures import sam_floor
-from figures.__main__ import save
+from figures.figure_command import save
 
 mpl.use("Agg")
 

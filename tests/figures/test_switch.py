@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from figures import switch
-from figures.__main__ import save
+from figures.figure_command import save
 from theory.andriushchenko2022.switching import PRINTED
 
 mpl.use("Agg")

@@ -32,9 +32,9 @@ def sam_floor(level, P=2, sigma_p=1.0):
     return -ndtri(level) * (P - 1) * sigma_p
 
 
-def boundary_spec(seed, mu, d, rule="sam-then-sgd"):
+def boundary_spec(seed, mu, d, rule="sam-then-sgd", n=20):
     """Return one run at the setting above; SAM's phase grows with d, SGD's after it is given 20000 steps."""
-    n, m, P, p = 20, 10, 2, 0.1
+    m, P, p = 10, 2, 0.1
     eta = E0 * n * m / d
     first = sam_steps(0.5, m, eta, mu, p) if rule != "sgd" else 0
     return scaled_spec(

@@ -1,0 +1,68 @@
+"""SGD's clean error for nine shapes of data: one curve of q, and no curve of n · SNR².
+
+Nine (n, d, P, sigma_p), a Latin square over n = 20 … 60, d = 10⁵ … 10⁹, P = 2 … 5, sigma_p = ½ … 2 (those of
+`chen2023/sgd-collapse`), at equal q = n‖mu‖⁴/((P−1)⁴ sigma_p⁴ d): means over 48 seeds, two standard errors. The curve
+is our closed form for d → ∞ (`chen2023/sgd-boundary-constant`), its one parameter, the neurons' correlation a, measured
+on the same networks. Right: the same points against n · SNR² = √(q n/d) · n^½.
+"""
+
+import numpy as np
+
+from figures.style import N_SAM, SAM, SGD, THEORY, TWO_PANELS
+from theory.chen2023.setting import scaled_spec, signal_to_noise_ratio
+from theory.chen2023.sgd_boundary import LEVEL, SHAPES, critical_signal
+from theory.chen2023.sgd_boundary_constant import critical_parameter
+
+PARAMETERS = tuple(np.geomspace(0.03, 30.0, 11))
+SEEDS = 48
+LEVELS = tuple(np.concatenate([np.geomspace(0.001, 0.1, 12), np.linspace(0.125, 0.475, 12)]))
+COLOURS = {10**5: SGD, 10**7: N_SAM, 10**9: SAM}
+MARKERS = {20: "o", 40: "s", 60: "^"}
+
+
+def compute(runner) -> dict[str, np.ndarray]:
+    """Return clean "errors" (parameters, shapes, seeds), "a" and the "curve": q and error (2, levels)."""
+    specs = [
+        scaled_spec(seed, n, d, 10, P, critical_signal(n, P, sigma_p, d, q), sigma_p)
+        for q in PARAMETERS for n, d, P, sigma_p in SHAPES for seed in range(SEEDS)
+    ]  # fmt: skip
+    results = runner.run(specs)
+    shape = len(PARAMETERS), len(SHAPES), SEEDS
+    correlations = np.reshape([r.class_correlation for r in results], shape)
+    a = round(float(correlations.mean()), 6)
+    curve = [[critical_parameter(a, 10, 0.1, level) for level in LEVELS], LEVELS]
+    return {"errors": np.reshape([r.clean_error for r in results], shape), "a": np.array(a), "curve": np.array(curve)}
+
+
+def noise_parameter(q, n, d, P, sigma_p):
+    """Return n · SNR² of a shape at q (array or number)."""
+    return n * signal_to_noise_ratio(critical_signal(n, P, sigma_p, d, q), P, sigma_p, d) ** 2
+
+
+def draw(data):
+    """Return the figure."""
+    import matplotlib.pyplot as plt
+
+    q, errors = np.array(PARAMETERS), data["errors"]
+    mean, bars = errors.mean(axis=2), 2.0 * errors.std(axis=2, ddof=1) / np.sqrt(errors.shape[2])
+    with plt.rc_context(TWO_PANELS):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 3.6), sharey=True)
+        left.plot(*data["curve"], color=THEORY, lw=1.4, zorder=1)
+        for k, (n, d, P, sigma_p) in enumerate(SHAPES):
+            style = {"color": COLOURS[d], "fmt": MARKERS[n], "ms": 4.5, "mfc": "white", "lw": 0.8, "capsize": 0}
+            left.errorbar(q, mean[:, k], bars[:, k], **style)
+            right.errorbar(noise_parameter(q, n, d, P, sigma_p), mean[:, k], bars[:, k], ls=":", **style)
+        for axis in (left, right):
+            axis.axhline(LEVEL, color=THEORY, lw=0.6, ls="--")
+            axis.set(xscale="log", ylim=(-0.01, 0.5))
+        left.set(xlabel=r"$q=n\|\mu\|^4/((P-1)^4\sigma_p^4\,d)$", ylabel="clean test error")
+        left.set_title("One curve of $q$, and the closed form")
+        right.set(xlabel=r"$n\cdot\mathrm{SNR}^2$")
+        right.set_title(r"No curve of $n\cdot$SNR²")
+        handles = [left.plot([], [], color=THEORY, lw=1.4)[0]]
+        handles += [left.plot([], [], "-", color=colour, lw=3)[0] for colour in COLOURS.values()]
+        handles += [left.plot([], [], marker, color=THEORY, mfc="white", ms=4.5)[0] for marker in MARKERS.values()]
+        labels = [rf"closed form, $a={float(data['a']):.2f}$"]
+        labels += [rf"$d=10^{{{round(np.log10(d))}}}$" for d in COLOURS] + [f"$n={n}$" for n in MARKERS]
+        figure.legend(handles, labels, loc="outside lower center", ncols=7, columnspacing=1.0, handlelength=1.4)
+    return figure

@@ -1,0 +1,84 @@
+"""`sharpbounds figure`: compute (or find in the store) what a figure shows, draw it, and write it to files."""
+
+import importlib
+import os
+from difflib import get_close_matches
+from pathlib import Path
+
+import click
+
+from figures import FIGURES
+from simulate.parameters import ParameterError, reject
+from theory.commands import available_cores
+
+FORMATS = ("png", "svg", "pdf")
+_CHECKOUT = Path(__file__).parents[1] / "docs" / "figures"
+_UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # the same bytes for the same picture
+
+
+def select(names) -> list[str]:
+    """Return the figures of those names, each once, every one for `all`; ParameterError names the nearest ones."""
+    for name in names:
+        if name not in (*FIGURES, "all"):
+            near = get_close_matches(name.replace("-", "_"), FIGURES, 3, 0.5)
+            hint = f" (did you mean {', '.join(near)}?)" if near else ""
+            reject("figure", name, f"all or one of {', '.join(FIGURES)}{hint}")
+    return list(FIGURES) if "all" in names else list(dict.fromkeys(names))
+
+
+def output_folder(path=None) -> Path:
+    """Return `path`, made if need be, or else docs/figures of a checkout, or else the current folder.
+
+    Raises ParameterError if nothing can be written there.
+    """
+    folder = Path(path) if path is not None else _CHECKOUT if _CHECKOUT.is_dir() else Path()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(f"output folder = {str(folder)!r}: must be one that can be made ({error})") from error
+    if not os.access(folder, os.W_OK):
+        reject("output folder", str(folder), "a folder that can be written")
+    return folder
+
+
+def save(figure, folder, name, formats=("png", "svg")):
+    """Write a figure in every format, the same bytes for the same picture, and return the paths."""
+    import matplotlib.pyplot as plt
+
+    from figures.style import RC
+
+    paths = [Path(folder) / f"{name}.{suffix}" for suffix in formats]
+    with plt.rc_context(RC):  # resolution and SVG identifiers are read when a file is written
+        for path in paths:
+            figure.savefig(path, metadata=_UNDATED.get(path.suffix))
+    plt.close(figure)
+    return paths
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME…|all")
+@click.option("--out", metavar="DIR", help="Folder to write to. [default: docs/figures of a checkout, else this folder]")
+@click.option(
+    "--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("png", "svg"), show_default=True,
+    help="File format; may be given more than once.",
+)  # fmt: skip
+@click.option("--workers", type=int, help="Worker processes. [default: every core]")
+@click.option("--no-cache", is_flag=True, help="Compute every run, also those that are stored.")
+def figure(names, out, formats, workers, no_cache):
+    """Draw figures of published results and of ours from exact simulation, and print the paths of the files.
+
+    docs/figures.md shows them all. Finished runs are kept, so that a figure is quick to draw again.
+    """
+    chosen = select(names)
+    from simulate.runner import Runner
+    from simulate.store import Store
+
+    with Runner(available_cores() if workers is None else workers, None if no_cache else Store()) as runner:
+        folder = output_folder(out)
+        import matplotlib as mpl
+
+        mpl.use("Agg")  # files only: no window system is needed
+        for name in chosen:
+            module = importlib.import_module(f"figures.{name}")
+            for path in save(module.draw(module.compute(runner)), folder, name, dict.fromkeys(formats)):
+                click.echo(path)
