@@ -15,7 +15,7 @@ from theory.chen2023.sgd_boundary_constant import critical_parameter
 
 PARAMETERS = tuple(np.geomspace(0.03, 30.0, 11))
 SEEDS = 48
-LEVELS = tuple(np.concatenate([np.geomspace(0.001, 0.1, 12), np.linspace(0.125, 0.475, 12)]))
+LEVELS = (*np.geomspace(0.001, 0.04, 8), *np.linspace(0.06, 0.4, 18))
 COLOURS = {10**5: SGD, 10**7: N_SAM, 10**9: SAM}
 MARKERS = {20: "o", 40: "s", 60: "^"}
 
@@ -54,7 +54,7 @@ def draw(data):
             right.errorbar(noise_parameter(q, n, d, P, sigma_p), mean[:, k], bars[:, k], ls=":", **style)
         for axis in (left, right):
             axis.axhline(LEVEL, color=THEORY, lw=0.6, ls="--")
-            axis.set(xscale="log", ylim=(-0.01, 0.5))
+            axis.set(xscale="log", ylim=(-0.01, 0.42))
         left.set(xlabel=r"$q=n\|\mu\|^4/((P-1)^4\sigma_p^4\,d)$", ylabel="clean test error")
         left.set_title("One curve of $q$, and the closed form")
         right.set(xlabel=r"$n\cdot\mathrm{SNR}^2$")

@@ -57,7 +57,7 @@ def save(figure, folder, name, formats=("png", "svg")):
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME…|all")
-@click.option("--out", metavar="DIR", help="Folder to write to. [default: docs/figures of a checkout, else this folder]")
+@click.option("--out", metavar="DIR", help="Folder to write to. [default: a checkout's docs/figures, else this one]")
 @click.option(
     "--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("png", "svg"), show_default=True,
     help="File format; may be given more than once.",
