@@ -47,13 +47,13 @@ def draw(data):
             axis.plot(times, quantiles[2], color=SAM, lw=1.6, label="median")
             curve = Samples(times, {"t": times, "c0": 1.0})
             axis.plot(times, upper_curve(curve), color=THEORY, lw=1.2, ls="--", label="upper curve")
-            axis.plot(times, lower_curve(curve), color=THEORY, lw=1.2, label="lower curve")
+            axis.plot(times, lower_curve(curve), color=THEORY, lw=1.2, ls="-.", label="lower curve")
             axis.plot(scaled[out], x[out], "x", color=SGD, ms=3, mew=0.8, label="outside")
             share = f"{100.0 * out.mean():.2g} % of points outside" if out.any() else "every sample between the curves"
             axis.set_title(rf"$m={m}$: {share}")
             axis.set(xscale="log", xlabel=r"time $c_0t$", xlim=(times[0], times[-1]))
         axes[0].set_ylabel(r"mean noise coefficient $x_i$")
         handles, labels = axes[1].get_legend_handles_labels()
-        style = {"ncols": len(labels), "columnspacing": 1.0, "handlelength": 1.6}
+        style = {"ncols": len(labels), "columnspacing": 1.0, "handlelength": 1.7}
         figure.legend(handles, labels, loc="outside lower center", **style)
     return figure

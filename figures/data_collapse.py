@@ -3,7 +3,7 @@
 Nine (n, d, P, sigma_p), a Latin square over n = 20 … 60, d = 10⁵ … 10⁹, P = 2 … 5, sigma_p = ½ … 2 (those of
 `chen2023/sgd-collapse`), at equal q = n‖mu‖⁴/((P−1)⁴ sigma_p⁴ d): means over 48 seeds, two standard errors. The curve
 is our closed form for d → ∞ (`chen2023/sgd-boundary-constant`), its one parameter, the neurons' correlation a, measured
-on the same networks. Right: the same points against n · SNR² = √(q n/d) · n^½.
+on the same networks. Right: the same points against n · SNR² = √(q n/d).
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from theory.chen2023.sgd_boundary_constant import critical_parameter
 PARAMETERS = tuple(np.geomspace(0.03, 30.0, 11))
 SEEDS = 48
 LEVELS = (*np.geomspace(0.001, 0.04, 8), *np.linspace(0.06, 0.4, 18))
-COLOURS = {10**5: SGD, 10**7: N_SAM, 10**9: SAM}
+STYLES = {10**5: (SGD, ":"), 10**7: (N_SAM, "--"), 10**9: (SAM, "-")}  # by dimension
 MARKERS = {20: "o", 40: "s", 60: "^"}
 
 
@@ -47,11 +47,14 @@ def draw(data):
     mean, bars = errors.mean(axis=2), 2.0 * errors.std(axis=2, ddof=1) / np.sqrt(errors.shape[2])
     with plt.rc_context(TWO_PANELS):
         figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 3.6), sharey=True)
-        left.plot(*data["curve"], color=THEORY, lw=1.4, zorder=1)
+        label = rf"closed form, $a={float(data['a']):.2f}$"
+        left.plot(*data["curve"], color=THEORY, lw=1.4, zorder=1, label=label)
+        left.legend(loc="upper right")
         for k, (n, d, P, sigma_p) in enumerate(SHAPES):
-            style = {"color": COLOURS[d], "fmt": MARKERS[n], "ms": 4.5, "mfc": "white", "lw": 0.8, "capsize": 0}
+            colour, line = STYLES[d]
+            style = {"color": colour, "fmt": MARKERS[n], "ms": 4.5, "mfc": "white", "lw": 0.8, "capsize": 0}
             left.errorbar(q, mean[:, k], bars[:, k], **style)
-            right.errorbar(noise_parameter(q, n, d, P, sigma_p), mean[:, k], bars[:, k], ls=":", **style)
+            right.errorbar(noise_parameter(q, n, d, P, sigma_p), mean[:, k], bars[:, k], ls=line, **style)
         for axis in (left, right):
             axis.axhline(LEVEL, color=THEORY, lw=0.6, ls="--")
             axis.set(xscale="log", ylim=(-0.01, 0.42))
@@ -59,10 +62,8 @@ def draw(data):
         left.set_title("One curve of $q$, and the closed form")
         right.set(xlabel=r"$n\cdot\mathrm{SNR}^2$")
         right.set_title(r"No curve of $n\cdot$SNR²")
-        handles = [left.plot([], [], color=THEORY, lw=1.4)[0]]
-        handles += [left.plot([], [], "-", color=colour, lw=3)[0] for colour in COLOURS.values()]
+        handles = [left.plot([], [], line, color=colour)[0] for colour, line in STYLES.values()]
         handles += [left.plot([], [], marker, color=THEORY, mfc="white", ms=4.5)[0] for marker in MARKERS.values()]
-        labels = [rf"closed form, $a={float(data['a']):.2f}$"]
-        labels += [rf"$d=10^{{{round(np.log10(d))}}}$" for d in COLOURS] + [f"$n={n}$" for n in MARKERS]
-        figure.legend(handles, labels, loc="outside lower center", ncols=7, columnspacing=1.0, handlelength=1.4)
+        labels = [rf"$d=10^{{{round(np.log10(d))}}}$" for d in STYLES] + [f"$n={n}$" for n in MARKERS]
+        figure.legend(handles, labels, loc="outside lower center", ncols=6)
     return figure
