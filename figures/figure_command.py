@@ -20,7 +20,8 @@ def select(names) -> list[str]:
     """Return the figures of those names, each once, every one for `all`; ParameterError names the nearest ones."""
     for name in names:
         if name not in (*FIGURES, "all"):
-            near = get_close_matches(name.replace("-", "_"), FIGURES, 3, 0.5)
+            word = name.replace("-", "_")
+            near = [known for known in FIGURES if word in known][:3] or get_close_matches(word, FIGURES, 3, 0.5)
             hint = f" (did you mean {', '.join(near)}?)" if near else ""
             reject("figure", name, f"all or one of {', '.join(FIGURES)}{hint}")
     return list(FIGURES) if "all" in names else list(dict.fromkeys(names))

@@ -70,7 +70,7 @@ def outside(*arguments, **environment):
 
 
 MODELS = [("simulate", "conv"), ("simulate", "diagonal"), ("simulate", "finite-sum")]
-COMMANDS = [(), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("figure",), ("cite",)]
+COMMANDS = [(), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("scan",), ("figure",), ("cite",)]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

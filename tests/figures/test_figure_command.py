@@ -77,6 +77,7 @@ def test_selection():
     ("arguments", "naming"),
     [
         (["heatmaps"], "did you mean heat_maps?"),
+        (["star"], "did you mean star_instances?"),
         (["sam_floor", "sam-flor"], "did you mean sam_floor"),
         (["xyzzy"], "figure = 'xyzzy': must be all or one of critical_signal,"),
         (["sam_floor", "--workers", "0"], "workers = 0"),
