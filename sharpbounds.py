@@ -99,6 +99,7 @@ main = _group(
         "verify": "theory.commands:verify",
         "simulate": "sharpbounds:simulate_group",
         "scan": "theory.scan_command:scan",
+        "boundary": "theory.boundary_command:boundary",
         "cite": "theory.commands:cite",
     },
     "Theorems about sharpness-aware minimisation, checked against exact simulation.",

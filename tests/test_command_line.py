@@ -70,7 +70,9 @@ def outside(*arguments, **environment):
 
 
 MODELS = [("simulate", "conv"), ("simulate", "diagonal"), ("simulate", "finite-sum")]
-COMMANDS = [(), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("cite",)]
+COMMANDS = [
+    (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("scan",), ("boundary",), ("cite",),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -103,6 +105,7 @@ def test_unknown_words(arguments):
 LIGHT = [
     ["list"], ["list", "--json"], ["cite"], ["--help"], ["verify", "--help"], ["simulate", "--help"],
     ["simulate", "conv", "--help"], ["simulate", "diagonal", "--help"], ["simulate", "finite-sum", "--help"],
+    ["boundary", "--help"], ["boundary", "conv", "--help"],
 ]  # fmt: skip
 
 
