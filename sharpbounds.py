@@ -100,6 +100,7 @@ main = _group(
         "simulate": "sharpbounds:simulate_group",
         "scan": "theory.scan_command:scan",
         "boundary": "theory.boundary_command:boundary",
+        "plot": "figures.plot_command:plot",
         "cite": "theory.commands:cite",
     },
     "Theorems about sharpness-aware minimisation, checked against exact simulation.",

@@ -71,7 +71,7 @@ def outside(*arguments, **environment):
 
 MODELS = [("simulate", "conv"), ("simulate", "diagonal"), ("simulate", "finite-sum")]
 COMMANDS = [
-    (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("scan",), ("boundary",), ("cite",),
+    (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("scan",), ("boundary",), ("plot",), ("cite",),
 ]  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def test_unknown_words(arguments):
 LIGHT = [
     ["list"], ["list", "--json"], ["cite"], ["--help"], ["verify", "--help"], ["simulate", "--help"],
     ["simulate", "conv", "--help"], ["simulate", "diagonal", "--help"], ["simulate", "finite-sum", "--help"],
-    ["boundary", "--help"], ["boundary", "conv", "--help"],
+    ["boundary", "--help"], ["boundary", "conv", "--help"], ["plot", "--help"],
 ]  # fmt: skip
 
 
