@@ -99,6 +99,8 @@ main = _group(
         "verify": "theory.commands:verify",
         "simulate": "sharpbounds:simulate_group",
         "scan": "theory.scan_command:scan",
+        "boundary": "theory.boundary_command:boundary",
+        "plot": "figures.plot_command:plot",
         "figure": "figures.figure_command:figure",
         "cite": "theory.commands:cite",
     },

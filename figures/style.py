@@ -21,3 +21,8 @@ RC = {
 }
 
 TWO_PANELS = RC | {"font.size": 9, "axes.titlesize": 10}
+
+SERIES = (  # colour, marker, line of curves that are told apart
+    (SGD, "o", "-"), (SAM, "s", "--"), (N_SAM, "^", "-."), (THEORY, "D", ":"), ("#CC79A7", "v", "-"),
+    ("#56B4E9", "P", "--"), ("#E69F00", "X", "-."), (FLOOR, "*", ":"),
+)  # fmt: skip

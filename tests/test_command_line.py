@@ -70,7 +70,10 @@ def outside(*arguments, **environment):
 
 
 MODELS = [("simulate", "conv"), ("simulate", "diagonal"), ("simulate", "finite-sum")]
-COMMANDS = [(), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("scan",), ("figure",), ("cite",)]
+COMMANDS = [
+    (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("scan",), ("boundary",), ("plot",), ("figure",),
+    ("cite",),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -104,6 +107,7 @@ LIGHT = [
     ["list"], ["list", "--json"], ["cite"], ["--help"], ["verify", "--help"], ["simulate", "--help"],
     ["simulate", "conv", "--help"], ["simulate", "diagonal", "--help"], ["simulate", "finite-sum", "--help"],
     ["figure", "--help"],
+    ["boundary", "--help"], ["boundary", "conv", "--help"], ["plot", "--help"],
 ]  # fmt: skip
 
 

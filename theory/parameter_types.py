@@ -1,5 +1,9 @@
 """What the command line accepts as numbers."""
 
+import math
+import re
+from dataclasses import dataclass
+
 import click
 
 
@@ -60,4 +64,40 @@ class NumberOr(click.ParamType):
             self.fail(f"{value!r} is neither a number nor `{self.word}`", param, context)
 
 
-COUNT, BATCH_SIZE, NUMBERS = _Count(), _BatchSize(), _Numbers()
+@dataclass(frozen=True)
+class Level:
+    """A level of a result: a number, or one above or below the flip rate p."""
+
+    number: float
+    above_flips: bool = False
+
+    def at(self, flip_rate: float) -> float:
+        """Return the level where p is `flip_rate`."""
+        return self.number + (flip_rate if self.above_flips else 0.0)
+
+    def __str__(self):
+        if not self.above_flips:
+            return f"{self.number:g}"
+        return f"p {'-' if self.number < 0.0 else '+'} {abs(self.number):g}" if self.number else "p"
+
+
+class _LevelType(click.ParamType):
+    """A `Level`: 0.2, p, p+0.1 or p-0.01."""
+
+    name = "float|p±float"
+
+    def convert(self, value, param, context):
+        if isinstance(value, Level):
+            return value
+        word = str(value).replace(" ", "")
+        found = re.fullmatch(r"p(?:([+-])([0-9.].*))?", word)
+        try:
+            number = float("".join(found.groups("")) or "0") if found else float(word)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is neither a number nor p+NUMBER or p-NUMBER, p the flip rate", param, context)
+        return Level(number, bool(found))
+
+
+COUNT, BATCH_SIZE, NUMBERS, LEVEL = _Count(), _BatchSize(), _Numbers(), _LevelType()

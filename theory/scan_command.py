@@ -31,7 +31,7 @@ _OWN = ("grid", "zips", "seeds", "seed", "out", "workers", "scheduler", "config"
 _TIMED = 3  # points of an estimate
 
 
-def _model_options(model):
+def model_options(model):
     """Return the letters of a model's `simulate` command, {name: click parameter}."""
     module, command, _ = MODELS[model]
     params = getattr(importlib.import_module(module), command).params
@@ -61,7 +61,7 @@ def one_family(model, letters, axes) -> bool:
     return "theory" not in numbers.values() and letters.get("schedule") != "decreasing" and "schedule" not in axes
 
 
-def _converter(options):
+def converter(options):
     """Return convert(name, word): the value of a letter as its option reads it; ParameterError otherwise."""
 
     def convert(name, word):
@@ -82,7 +82,7 @@ def read_config(path, options):
         found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ParameterError(f"config = {str(path)!r}: must be a TOML file ({error})") from error
-    convert, letters, own = _converter(options), {}, {}
+    convert, letters, own = converter(options), {}, {}
     for key, value in found.items():
         name = key.replace("-", "_")
         if name == "grid":
@@ -108,7 +108,7 @@ def _words(values):
 
 def _scan_command(model):
     """Return the command `scan MODEL`: the letters of `simulate MODEL`, and those of a scan."""
-    options = {name: copy.copy(param) for name, param in _model_options(model).items()}
+    options = {name: copy.copy(param) for name, param in model_options(model).items()}
 
     def run(grid, zips, seeds, seed, out, workers, scheduler, config, dry_run, **letters):
         context = click.get_current_context()
@@ -146,7 +146,7 @@ def _run(model, options, letters, grid, zips, seeds, seed, out, workers, schedul
     from simulate.grid import parse_axis, parse_zips
     from simulate.scan import Plan, opened
 
-    convert, axes = _converter(options), {}
+    convert, axes = converter(options), {}
     for text in grid:
         name, values = parse_axis(text, convert)
         if name in axes or name in letters:
@@ -286,7 +286,7 @@ def status(folder):
     """Tell what a scan holds: its axes, how many runs are done, how they ended, what failed."""
     from collections import Counter
 
-    scan = _stored(folder)
+    scan = stored(folder)
     table = scan.table()
     plan = scan.plan
     click.echo(f"{plan.model}: {table.num_rows} of {plan.size} runs done")
@@ -318,7 +318,7 @@ def export(folder, form, out):
     from theory.commands import check_output, write_whole
 
     check_output(out)
-    scan = _stored(folder)
+    scan = stored(folder)
     table = scan.table()
     if form == "netcdf":
         write_whole(out, _netcdf(table, scan.plan))
@@ -348,7 +348,7 @@ def _netcdf(table, plan):
     return bytes(data.to_netcdf(engine="scipy"))
 
 
-def _stored(folder):
+def stored(folder):
     """Return the `Scan` of a directory, to be read."""
     from simulate.scan import Scan, plan_of, read_record
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from simulate.bisection import critical_values
+from simulate.bisection import critical_values, find_brackets
 from simulate.conv_run import ConvSpec
+from simulate.parameters import ParameterError
 from simulate.runner import Runner
 from simulate.signal_noise import SignalNoise
 
@@ -121,3 +122,69 @@ def test_with_real_runs():
     found = critical_values(Runner(), [point], LEVEL, [(0.1, 20.0)], 7)[0]
     assert 0.1 < found < 20.0
     assert error(0.95 * found) > LEVEL > error(1.05 * found)
+
+
+# brackets, values, directions
+
+
+def test_rising_averages_are_bracketed_the_other_way_round():
+    """The first end is the one above the level, whichever is the larger."""
+    curve = Curve(lambda v: LEVEL * v / 3.0)
+    assert critical_values(curve, [one_run], LEVEL, [(20.0, 0.5)], 12)[0] == pytest.approx(3.0, rel=1e-5)
+    assert np.isnan(critical_values(curve, [one_run], LEVEL, [(0.5, 20.0)], 12)[0])
+
+
+def test_another_value_and_a_level_for_each_point():
+    class Losses(Curve):
+        def run(self, specs):
+            return [SimpleNamespace(clean_error=0.0, loss=self.error(spec)) for spec in specs]
+
+    found = critical_values(Losses(lambda v: 1.0 / v), [one_run] * 2, np.array([0.25, 0.5]), [(0.5, 9.0)] * 2, 14,
+                            value=lambda result: result.loss)  # fmt: skip
+    assert found == pytest.approx([4.0, 2.0], rel=1e-5)
+
+
+def test_an_infinite_average_is_above_and_one_that_is_not_a_number_nowhere():
+    found = critical_values(Curve(lambda v: np.inf if v > 3.0 else 0.0), [one_run], LEVEL, [(20.0, 0.5)], 12)
+    assert found[0] == pytest.approx(3.0, rel=1e-3)
+    assert np.isnan(critical_values(Curve(lambda v: np.nan if v > 3.0 else LEVEL), [one_run], LEVEL, [(0.5, 20.0)])[0])
+
+
+@pytest.mark.parametrize("root", [0.013, 0.9, 1.1, 70.0])
+@pytest.mark.parametrize("power", [-1.0, 1.0])
+def test_bracket_is_found_by_doubling(root, power):
+    brackets, words = find_brackets(Curve(lambda v: LEVEL * (v / root) ** power), [one_run], LEVEL, (1.0, 1.0), 10)
+    above, below = brackets[0] if power < 0.0 else brackets[0, ::-1]
+    assert words == [""]
+    assert above < root < below == 2.0 * above
+
+
+def test_bracket_that_is_given_is_turned_and_not_left():
+    curve = Curve(lambda v: LEVEL * v / 3.0)
+    brackets, words = find_brackets(curve, [one_run], LEVEL, (1.0, 5.0))
+    assert (brackets.tolist(), words) == ([[5.0, 1.0]], [""])
+    brackets, words = find_brackets(curve, [one_run], LEVEL, (5.0, 9.0))
+    assert np.isnan(brackets).all()
+    assert words == ["above the level from 5 to 9"]
+    assert curve.asked == [[1.0, 5.0], [5.0, 9.0]]
+
+
+def test_search_is_bounded_and_stops_where_the_model_refuses():
+    def refusing(value):
+        if value > 5.0:
+            raise ParameterError("too large")
+        return [value]
+
+    curve = Curve(lambda v: 0.0)
+    brackets, words = find_brackets(curve, [refusing, one_run], LEVEL, (1.0, 1.0), 4)
+    assert np.isnan(brackets).all()
+    assert words == ["below the level from 0.0625 to 4", "below the level from 0.0625 to 16"]
+    with pytest.raises(ParameterError):
+        find_brackets(curve, [refusing], LEVEL, (6.0, 6.0), 4)
+
+
+def test_level_met_on_both_sides_is_told_and_so_is_what_is_not_finite():
+    for error, word in ((lambda v: abs(np.log(v)), "met twice"), (lambda v: np.nan, "not finite")):
+        brackets, words = find_brackets(Curve(error), [one_run], LEVEL, (1.0, 1.0), 4)
+        assert np.isnan(brackets).all()
+        assert words == [word]
