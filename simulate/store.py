@@ -10,6 +10,7 @@ import io
 import os
 import uuid
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -32,18 +33,33 @@ _OPEN_PARTS = 16  # parts kept decoded in memory
 
 
 class Store:
-    """Finished runs in a folder. Keys are read at the start, a part when one of its runs is asked for."""
+    """Finished runs in a folder. Keys are read at the start, a part when one of its runs is asked for.
 
-    def __init__(self, folder: Path | None = None):
+    With `check` every part is checked at the start: what it holds then counts as done.
+    """
+
+    def __init__(self, folder: Path | None = None, check: bool = False):
         self.folder = folder or cache_folder() / f"runs-{fingerprint()}"
         self._places: dict[str, tuple[Path, int]] = {}
         self._unwritten: dict[str, Result] = {}
         self._open = lru_cache(_OPEN_PARTS)(_read)
+        read = _read if check else pq.read_table
+        for part, table in self._tables(lambda part: read(part, columns=["key"])):
+            self._index(part, table["key"].to_pylist())
+
+    def tables(self, columns) -> Iterator[pa.Table]:
+        """Yield these columns of every part that is whole."""
+        for _, table in self._tables(lambda part: _read(part, columns)):
+            yield table
+
+    def _tables(self, read):
         for part in sorted(self.folder.glob("*.parquet")):
             try:
-                self._index(part, pq.read_table(part, columns=["key"])["key"].to_pylist())
+                table = read(part)
             except (OSError, ValueError, KeyError, pa.ArrowException) as error:
                 self._set_aside(part, error)
+            else:
+                yield part, table
 
     def _index(self, part, keys):
         self._places.update((key, (part, row)) for row, key in enumerate(keys))
@@ -95,7 +111,7 @@ class Store:
 
     def _write(self, part, data):
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = part.with_suffix(f".{uuid.uuid4().hex}")
+        temporary = part.with_suffix(f".{uuid.uuid4().hex}.part")
         try:
             with open(temporary, "wb") as file:
                 file.write(data)
@@ -110,12 +126,12 @@ def _digest(data):
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def _read(part):
+def _read(part, columns=None):
     """Return the part's table, or raise OSError if its contents are not what its name says."""
     data = part.read_bytes()
     if _digest(data) != part.stem:
         raise OSError("its contents do not match its name")
-    return pq.read_table(io.BytesIO(data), schema=_SCHEMA)
+    return pq.read_table(io.BytesIO(data), schema=_SCHEMA, columns=columns)
 
 
 def _encode(results):
