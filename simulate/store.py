@@ -44,22 +44,23 @@ class Store:
         self._unwritten: dict[str, Result] = {}
         self._open = lru_cache(_OPEN_PARTS)(_read)
         read = _read if check else pq.read_table
-        for part, table in self._tables(lambda part: read(part, columns=["key"])):
-            self._index(part, table["key"].to_pylist())
+        for part, keys in self._whole(lambda part: read(part, columns=["key"])["key"].to_pylist()):
+            self._index(part, keys)
 
     def tables(self, columns) -> Iterator[pa.Table]:
         """Yield these columns of every part that is whole."""
-        for _, table in self._tables(lambda part: _read(part, columns)):
+        for _, table in self._whole(lambda part: _read(part, columns)):
             yield table
 
-    def _tables(self, read):
+    def _whole(self, read):
+        """Yield (part, what `read` finds in it); set aside what is damaged."""
         for part in sorted(self.folder.glob("*.parquet")):
             try:
-                table = read(part)
+                found = read(part)
             except (OSError, ValueError, KeyError, pa.ArrowException) as error:
                 self._set_aside(part, error)
             else:
-                yield part, table
+                yield part, found
 
     def _index(self, part, keys):
         self._places.update((key, (part, row)) for row, key in enumerate(keys))
@@ -96,7 +97,7 @@ class Store:
         if not results:
             return
         buffer = io.BytesIO()
-        pq.write_table(_encode(results), buffer)
+        pq.write_table(_encode(results), buffer, use_dictionary=False)  # smaller and faster: few values repeat
         part = self.folder / f"{_digest(buffer.getvalue())}.parquet"
         try:
             self._write(part, buffer.getvalue())
@@ -135,16 +136,31 @@ def _read(part, columns=None):
 
 
 def _encode(results):
-    rows = []
-    for key, result in results.items():
-        scalars, arrays = result.parts()
-        packed = [
-            (name, {"dtype": a.dtype.str, "shape": a.shape, "values": np.asarray(a, float).ravel()})
-            for name, a in arrays.items()
-        ]
-        row = {"key": key, "model": result.model, "status": result.status, "steps": result.steps}
-        rows.append({**row, "scalars": list(scalars.items()), "arrays": packed})
-    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+    """Return the table of results, made column by column: row by row it would cost more than many a run."""
+    scalars, arrays = zip(*(result.parts() for result in results.values()), strict=True)
+    every = [array for found in arrays for array in found.values()]
+    shapes = _lists([array.shape for array in every], np.int64)
+    packed = [pa.array([array.dtype.str for array in every], pa.string()), shapes, _lists(every, float)]
+    columns = {name: [getattr(result, name) for result in results.values()] for name in ("model", "status", "steps")}
+    numbers = pa.array([value for found in scalars for value in found.values()], pa.float64())
+    columns["key"] = list(results)
+    columns["scalars"] = _maps(scalars, numbers)
+    columns["arrays"] = _maps(arrays, pa.StructArray.from_arrays(packed, fields=list(_ARRAY)))
+    return pa.table([columns[name] for name in _SCHEMA.names], schema=_SCHEMA)
+
+
+def _lists(arrays, kind):
+    flat = np.concatenate([np.zeros(0, kind), *(np.asarray(array, kind).ravel() for array in arrays)])
+    return pa.ListArray.from_arrays(_offsets([np.size(array) for array in arrays]), pa.array(flat))
+
+
+def _maps(dictionaries, values):
+    names = pa.array([name for found in dictionaries for name in found], pa.string())
+    return pa.MapArray.from_arrays(_offsets([len(found) for found in dictionaries]), names, values)
+
+
+def _offsets(sizes):
+    return pa.array(np.cumsum([0, *sizes]), pa.int32())
 
 
 def _decode(row):
