@@ -63,9 +63,9 @@ def local_cluster():
         yield None
         return
     quiet = {"dashboard_address": None, "silence_logs": logging.ERROR}
-    with LocalCluster(n_workers=2, threads_per_worker=1, **quiet) as cluster:
-        with executor_of(scheduler=cluster.scheduler_address) as found:
-            yield found
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, **quiet)
+    with cluster, executor_of(scheduler=cluster.scheduler_address) as found:
+        yield found
 
 
 def overhead(count):

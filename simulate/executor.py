@@ -32,6 +32,7 @@ from simulate.run import DataFile, Result, Specification
 
 CHUNK_SECONDS = 0.5  # long against the milliseconds that a chunk costs to send, short for whoever waits for the last
 _LARGEST_CHUNK = 512
+CONNECT_SECONDS = 10
 _IN_FLIGHT = 3  # chunks a worker: one in hand, two waiting, and no more than that in memory
 
 
@@ -58,13 +59,22 @@ _pinned = []
 
 
 def _settle():
-    """Make a worker of this process: one BLAS thread; an interrupt is for the client to handle."""
+    """Make a worker of this process: one BLAS thread."""
     if not _pinned:
         _pinned.append(threadpool_limits(1))
 
 
+def _start_workers(pool, workers):
+    """Start the workers of a pool with interrupts blocked for good: from the first moment they are for the client."""
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        for _ in range(workers):
+            pool.submit(_settle)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
 def _start_worker():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_client, daemon=True).start()
     _settle()
 
@@ -116,6 +126,7 @@ def executor_of(workers: int = 1, scheduler: str | None = None):
     else:
         pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
         try:
+            _start_workers(pool, workers)
             yield pool, lambda: workers
         finally:
             pool.shutdown(cancel_futures=True)
@@ -128,7 +139,7 @@ def _cluster(address):
         message = f"scheduler = {address!r}: needs the extra cluster (pip install 'sharpbounds[cluster]')"
         raise ParameterError(message) from error
     try:
-        return Client(address, timeout=10, set_as_default=False)
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise ParameterError(f"scheduler = {address!r}: must be the address of a running one ({error})") from error
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -54,7 +55,7 @@ def test_range_has_its_ends_and_its_spacing(first, last, count, spacing):
     assert (values[0], values[-1]) == (first, last)
     at = [math.log(v) for v in values] if spacing == "log" else values
     step, scale = (at[-1] - at[0]) / (count - 1), max(1.0, *map(abs, at))
-    assert max(abs(b - a - step) for a, b in zip(at, at[1:], strict=False)) < 1e-10 * scale
+    assert max(abs(b - a - step) for a, b in pairwise(at)) < 1e-10 * scale
 
 
 @given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=9))
@@ -80,11 +81,10 @@ def test_any_text_is_an_axis_or_one_error(text):
     """Never another exception; what is read has a name and values."""
     try:
         name, values = parse_axis(text, number)
-    except ParameterError as error:
-        assert "must be" in str(error)
-    else:
-        assert name.isidentifier()
-        assert values
+    except ParameterError:
+        return
+    assert name.isidentifier()
+    assert values
 
 
 AXES = {"a": (1, 2, 3), "b": ("x", "y"), "c": (7.0, 8.0, 9.0)}
