@@ -5,22 +5,34 @@ writes. Executors are those of `concurrent.futures`: a pool of processes here, o
 `dask.distributed` cluster, which carries chunks of a lost worker out again by itself.
 """
 
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 from threadpoolctl import threadpool_limits
 
+from simulate.compiled import fingerprint
 from simulate.parameters import ParameterError
-from simulate.run import Result, Specification
+from simulate.run import DataFile, Result, Specification
 
 CHUNK_SECONDS = 0.5  # long against the milliseconds that a chunk costs to send, short for whoever waits for the last
 _LARGEST_CHUNK = 512
+CONNECT_SECONDS = 10
 _IN_FLIGHT = 3  # chunks a worker: one in hand, two waiting, and no more than that in memory
 
 
@@ -34,6 +46,10 @@ class Failure:
 Outcome = Result | Failure
 
 
+class WorkersLost(RuntimeError):
+    """The workers, or the scheduler, are gone; what they had finished has been given."""
+
+
 def single_threaded():
     """Return a context in which BLAS uses one thread; workers are in it for good."""
     return threadpool_limits(1) if not _pinned else nullcontext()
@@ -43,18 +59,36 @@ _pinned = []
 
 
 def _settle():
-    """Make a worker of this process: one BLAS thread; an interrupt is for the client to handle."""
+    """Make a worker of this process: one BLAS thread."""
     if not _pinned:
         _pinned.append(threadpool_limits(1))
 
 
+def _start_workers(pool, workers):
+    """Start the workers of a pool with interrupts blocked for good: from the first moment they are for the client."""
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        for _ in range(workers):
+            pool.submit(_settle)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
 def _start_worker():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_client, daemon=True).start()
     _settle()
+
+
+def _end_with_client():
+    """End this worker when the client was killed; it would wait for work for ever."""
+    parent_process().join()
+    os._exit(1)
 
 
 def _attempt(spec: Specification) -> Outcome:
     try:
+        if isinstance(spec.data, DataFile) and replace(spec.data) != spec.data:  # the file is read anew by every run
+            raise ParameterError(f"data = {spec.data.path!r}: must stay as it was when the run was planned")
         return spec.run()
     except Exception as error:  # whatever a run raises belongs to that run, and is told with it
         return Failure(f"{type(error).__name__}: {error}")
@@ -66,23 +100,34 @@ def _run_chunk(specs) -> tuple[list[Outcome], float]:
     return [_attempt(spec) for spec in specs], time.perf_counter() - start
 
 
-def _run_chunk_there(specs):
+def _run_chunk_there(specs, kernels):
+    if fingerprint() != kernels:
+        raise ParameterError(f"kernels = {fingerprint()!r} on a worker: must be those of the client ({kernels})")
     _settle()
     return _run_chunk(specs)
 
 
 @contextmanager
 def executor_of(workers: int = 1, scheduler: str | None = None):
-    """Give (executor, slots): None for this process, a pool of processes, or that of a cluster at an address."""
+    """Give (executor, slots): None for this process, a pool of processes, or that of a cluster at an address.
+
+    `slots()` is how many chunks run at a time; a cluster's workers may come and go.
+    """
     if scheduler is not None:
         with _cluster(scheduler) as client:
-            yield client.get_executor(pure=False, retries=3), max(1, sum(client.nthreads().values()))
+
+            @lru_cache(1)
+            def threads(second):
+                return max(1, sum(client.nthreads().values()))
+
+            yield client.get_executor(pure=False, retries=3), lambda: threads(int(time.monotonic()))
     elif workers == 1:
-        yield None, 1
+        yield None, lambda: 1
     else:
         pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
         try:
-            yield pool, workers
+            _start_workers(pool, workers)
+            yield pool, lambda: workers
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -94,7 +139,7 @@ def _cluster(address):
         message = f"scheduler = {address!r}: needs the extra cluster (pip install 'sharpbounds[cluster]')"
         raise ParameterError(message) from error
     try:
-        return Client(address, timeout=10, set_as_default=False)
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise ParameterError(f"scheduler = {address!r}: must be the address of a running one ({error})") from error
 
@@ -102,13 +147,13 @@ def _cluster(address):
 def completed(
     runs: Iterable[tuple[str, Specification]],
     executor: Executor | None = None,
-    slots: int = 1,
+    slots: Callable[[], int] = lambda: 1,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[list[tuple[str, Outcome]]]:
     """Yield (key, outcome) of `runs` (key, specification), chunk by chunk, as they are done.
 
     Once `stopped()` is true no chunk is begun, and those in hand are the last. When the consumer closes this generator,
-    chunks that have not begun are cancelled.
+    chunks that have not begun are cancelled. Raises WorkersLost when nobody is left to work.
     """
     runs, size = iter(runs), 1
     if executor is None:
@@ -121,18 +166,30 @@ def completed(
     pending = {}
     try:
         while True:
-            room = 0 if stopped() else _IN_FLIGHT * slots
+            room = 0 if stopped() else _IN_FLIGHT * slots()
             while len(pending) < room and (chunk := list(islice(runs, size))):
-                pending[executor.submit(_run_chunk_there, [spec for _, spec in chunk])] = [key for key, _ in chunk]
-            if stopped():
-                pending = {future: keys for future, keys in pending.items() if not future.cancel()}
+                future = executor.submit(_run_chunk_there, [spec for _, spec in chunk], fingerprint())
+                pending[future] = [key for key, _ in chunk]
+            if stopped():  # the oldest are in hand; a cluster would drop these too
+                for future in list(pending)[slots() :]:
+                    if future.cancel():
+                        del pending[future]
             if not pending:
                 return
             for future in wait(pending, timeout=CHUNK_SECONDS, return_when=FIRST_COMPLETED).done:
                 keys = pending.pop(future)
-                outcomes, seconds = future.result()
+                try:
+                    outcomes, seconds = future.result()
+                except ParameterError:
+                    raise
+                except (BrokenExecutor, CancelledError) as error:
+                    raise WorkersLost(f"the workers are gone ({type(error).__name__}: {error})") from error
+                except Exception as error:  # a cluster gives up a chunk that has cost it several workers
+                    outcomes, seconds = [Failure(f"{type(error).__name__}: {error}")] * len(keys), CHUNK_SECONDS
                 size = _next_size(size, len(keys), seconds)
                 yield list(zip(keys, outcomes, strict=True))
+    except BrokenExecutor as error:  # raised by submit
+        raise WorkersLost(f"the workers are gone ({error})") from error
     finally:
         for future in pending:
             future.cancel()

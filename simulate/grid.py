@@ -1,26 +1,26 @@
 """Grids: axes of values written in a line, and the points that they span.
 
     d=1e3:1e9:log13      13 values from 1e3 to 1e9 in equal ratios
-    mu=1:4:lin7          7 values from 1 to 4 in equal steps
+    mu=1:4:lin7          7 values from 1 to 4 in equal steps (integers where the letter is one)
     rule=sgd,sam         the values themselves
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 
 from simulate.parameters import reject
 
-_RANGE = re.compile(r"([^:,]+):([^:,]+):(log|lin)(\d+)")
-LARGEST = 10**7  # points
+_RANGE = re.compile(r"([^:,]+):([^:,]+):(log|lin)(\d{1,9})")
+LARGEST = 10**7  # values of an axis
 
 
-def parse_axis(text: str, convert: Callable[[str, str], object]) -> tuple[str, tuple]:
-    """Return (name, values) of an axis as written above; convert(name, word) reads one value, or raises.
+def parse_axis(text: str, convert: Callable[[str, str | float], object]) -> tuple[str, tuple]:
+    """Return (name, values) of an axis as written above; convert(name, word) reads a value, or raises.
 
-    Values that a range rounds to the same one (integers) count once. Raises ParameterError.
+    Values of a range reach `convert` as floats. Raises ParameterError.
     """
     name, equals, words = str(text).partition("=")
     name = name.strip().replace("-", "_")
@@ -28,17 +28,16 @@ def parse_axis(text: str, convert: Callable[[str, str], object]) -> tuple[str, t
     if not equals or not name.isidentifier() or not words.strip():
         reject("grid", text, allowed)
     if found := _RANGE.fullmatch(words.strip()):
-        values = [convert(name, word) for word in _spaced(text, *found.groups())]
+        values = [convert(name, value) for value in _spaced(text, *found.groups())]
     elif ":" in words:
         reject("grid", text, allowed)
     else:
         values = [convert(name, word.strip()) for word in words.split(",")]
-    values = tuple(dict.fromkeys(values))
-    return name, values
+    return name, tuple(values)
 
 
 def _spaced(text, first, last, spacing, count):
-    """Return the words of a range."""
+    """Return the values of a range, to twelve digits: those of a longer range with the same ends are met again."""
     count = int(count)
     try:
         ends = float(first), float(last)
@@ -49,8 +48,7 @@ def _spaced(text, first, last, spacing, count):
     if spacing == "log" and min(ends) <= 0.0:
         reject("grid", text, "a range between numbers > 0, in equal ratios")
     values = np.geomspace(*ends, count) if spacing == "log" else np.linspace(*ends, count)
-    values[0], values[-1] = ends
-    return [np.format_float_positional(v, precision=12, fractional=False, trim="-") for v in values]
+    return [ends[0], *(float(f"{value:.12g}") for value in values[1:-1]), ends[1]]
 
 
 def parse_zips(texts: Sequence[str], axes: dict[str, tuple]) -> tuple[tuple[str, ...], ...]:
@@ -66,6 +64,18 @@ def parse_zips(texts: Sequence[str], axes: dict[str, tuple]) -> tuple[tuple[str,
         seen.update(names)
         groups.append(names)
     return tuple(groups)
+
+
+def united(axes: dict[str, tuple], more: dict[str, tuple], zips: Sequence[tuple[str, ...]] = ()) -> dict[str, tuple]:
+    """Return axes with the values of both, those of `axes` first; what a zip varies together stays together.
+
+    Every value (combination of values in a zip) comes once.
+    """
+    found = {}
+    for names in _groups(axes, zips):
+        rows = chain.from_iterable(zip(*(some[name] for name in names), strict=True) for some in (axes, more))
+        found |= dict(zip(names, zip(*dict.fromkeys(rows), strict=True), strict=True))
+    return {name: found[name] for name in axes}
 
 
 def count_points(axes: dict[str, tuple], zips: Sequence[tuple[str, ...]] = ()) -> int:

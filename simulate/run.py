@@ -54,11 +54,11 @@ class Specification:
 
     def family(self) -> str:
         """Return what the run shares with those that differ in the seed alone: a hash of everything else."""
-        spec = self.to_dict()
+        spec = {"model": self.model, **vars(self)}
         del spec["seed"]
-        if isinstance(self.data, DataFile):
-            del spec["data"]["path"]  # its content counts, not its name
-        return hashlib.sha256(json.dumps([fingerprint(), spec], sort_keys=True).encode()).hexdigest()
+        if isinstance(self.data, DataFile):  # its content counts, not its name
+            spec["data"] = {name: value for name, value in vars(self.data).items() if name != "path"}
+        return hashlib.sha256(json.dumps([fingerprint(), spec], sort_keys=True, default=vars).encode()).hexdigest()
 
     def run(self):
         """Carry the run out and return its `Result`. Pure: the same specification gives the same bits."""

@@ -26,14 +26,14 @@ class Runner:
         self.workers = integer("workers", workers, 1, 4 * (os.cpu_count() or 1))
         self.store, self.progress = store, progress
         self.computed = self.found = 0
-        self._stack, self._executor = ExitStack(), (None, 1)
+        self._stack, self._executor = ExitStack(), (None, lambda: 1)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
         self._stack.close()
-        self._executor = (None, 1)
+        self._executor = (None, lambda: 1)
 
     def run(self, specs: Sequence[Specification]) -> list[Result]:
         """Return the results of `specs`, in order; each is computed once."""

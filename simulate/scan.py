@@ -1,9 +1,10 @@
 """Scans: a grid of runs in a directory that can be killed at any moment and carried on.
 
-The directory holds `scan.json` (what is scanned: model, fixed letters, axes, seeds, kernels, versions, machine), the
-runs as Parquet parts (`simulate.store`), each written whole and renamed, and `failures.json` (runs that raised, tried
-again when the scan is carried on). A run is known by its key, so a grid value or a seed that is added later changes no
-other run, and what is there already is not computed again. One process writes: it holds a lock on the directory.
+The directory holds `scan.json` (what is scanned: model, fixed letters, axes, seeds, contents of data files, kernels,
+versions, machine), the runs as Parquet parts (`simulate.store`), each written whole and renamed, and `failures.json`
+(runs that raised, tried again when the scan is carried on). A run is known by its key, so a grid value or a seed that
+is added later changes no other run, and what is there already is not computed again. One process writes: it holds a
+lock on the directory.
 """
 
 import fcntl
@@ -15,17 +16,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from simulate.compiled import fingerprint
 from simulate.executor import Failure, completed, executor_of
-from simulate.grid import count_points, points
+from simulate.grid import count_points, points, united
 from simulate.parameters import ParameterError
-from simulate.run import Specification, seed_key
+from simulate.run import DataFile, Specification, seed_key
 from simulate.store import Store
 
 FLUSH_SECONDS, FLUSH_RUNS = 5.0, 20_000  # what a kill may cost at most, and what is kept in memory
@@ -51,10 +52,12 @@ class Plan:
         """Return the plan as plain data, with what it runs on."""
         machine = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
         versions = {"python": platform.python_version(), "numpy": np.__version__, "pyarrow": pa.__version__}
+        files = self.axes.get("data", (self.fixed.get("data"),))
         return {
             "model": self.model, "fixed": dict(self.fixed), "axes": {k: list(v) for k, v in self.axes.items()},
             "zip": [list(names) for names in self.zips], "first_seed": self.first_seed, "seeds": self.seeds,
-            "kernels": fingerprint(), "versions": versions, "machine": machine,
+            "contents": {file: DataFile(file).sha256 for file in files if file is not None}, "kernels": fingerprint(),
+            "versions": versions, "machine": machine,
         }  # fmt: skip
 
 
@@ -69,10 +72,18 @@ def read_record(folder: Path) -> dict:
     """Return the contents of a directory's scan.json; ParameterError where there is none that can be read."""
     try:
         record = json.loads((folder / "scan.json").read_text(encoding="utf-8"))
-        plan_of(record)
+        plan_of(record), record["kernels"], record["contents"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ParameterError(f"scan directory = {str(folder)!r}: must hold a scan.json ({error!r})") from error
     return record
+
+
+def _read_failures(folder):
+    """Return what failures.json holds; nothing where it cannot be read, since what failed is tried again anyway."""
+    try:
+        return dict(json.loads((folder / "failures.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def merged(plan: Plan, record: Mapping) -> Plan:
@@ -86,20 +97,18 @@ def merged(plan: Plan, record: Mapping) -> Plan:
         if new[name] != record[name]:
             differences.append(f"{name}: {record[name]} there, {new[name]} now")
     for name in sorted({*old.fixed, *plan.fixed}):
-        there, now = (str(fixed.get(name, "left out")) for fixed in (record["fixed"], new["fixed"]))
+        there, now = (fixed.get(name, "left out") for fixed in (record["fixed"], new["fixed"]))
         if there != now:
             differences.append(f"{name}: {there} there, {now} now")
+    for file, there in record["contents"].items():
+        if (now := new["contents"].get(file, there)) != there:
+            differences.append(f"contents of {file}: {there[:12]}… there, {now[:12]}… now")
     if set(old.axes) != set(plan.axes):
         differences.append(f"axes: {', '.join(old.axes)} there, {', '.join(plan.axes)} now")
     if differences:
         allowed = "the same scan, to which grid values and seeds may be added"
         raise ParameterError(f"scan directory: must hold {allowed} ({'; '.join(differences)})")
-    axes = {name: tuple(dict.fromkeys((*values, *plan.axes[name]))) for name, values in old.axes.items()}
-    if plan.zips and axes != {name: plan.axes[name] for name in axes} and any(
-        plan.axes[name][: len(old.axes[name])] != old.axes[name] for names in plan.zips for name in names
-    ):
-        raise ParameterError("zip: must keep the values there, in their order, and add others behind them")
-    return replace(plan, axes=axes, seeds=max(plan.seeds, old.seeds))
+    return replace(plan, axes=united(old.axes, plan.axes, plan.zips), seeds=max(plan.seeds, old.seeds))
 
 
 Specify = Callable[[dict, int], Specification]
@@ -110,12 +119,14 @@ class Scan:
     """An open scan directory.
 
     `specify(letters, seed)` makes specifications; with `one_family` those of a point differ in the seed alone.
+    `failures` are the runs that raised, by key: letters, seed and message. Letters that no run can have are a failure
+    of theirs.
     """
 
     def __init__(self, folder: Path, plan: Plan, specify: Specify, one_family: bool = True):
         self.folder, self.plan, self._specify, self._one_family = Path(folder), plan, specify, one_family
-        self.store = Store(self.folder / "runs")
-        self.failures: dict[str, dict] = {}
+        self.store = Store(self.folder / "runs", check=True)
+        self.failures = _read_failures(self.folder)
 
     def runs(self) -> Iterator[tuple[str, dict, int, Callable[[], Specification]]]:
         """Yield (key, point, seed, specification when called) of every run, in the order of the grid."""
@@ -124,14 +135,19 @@ class Scan:
         for point in points(plan.axes, plan.zips):
             letters = {**plan.fixed, **point}
             if self._one_family:
-                spec = self._specify(letters, plan.first_seed)
-                family = spec.family()
-                for seed in seeds:
-                    yield seed_key(family, seed), point, seed, lambda spec=spec, seed=seed: replace(spec, seed=seed)
-            else:
-                for seed in seeds:
-                    spec = self._specify(letters, seed)
-                    yield spec.key(), point, seed, lambda spec=spec: spec
+                spec, family = self._specified(letters, plan.first_seed)
+            for seed in seeds:
+                if not self._one_family:
+                    spec, family = self._specified(letters, seed)
+                yield seed_key(family, seed), point, seed, partial(_at_seed, spec, seed)
+
+    def _specified(self, letters, seed):
+        """Return (specification, family); for letters that no run can have (the error, what is wrong)."""
+        try:
+            spec = self._specify(letters, seed)
+        except ParameterError as error:
+            return error, json.dumps([letters, str(error)])
+        return spec, spec.family()
 
     def missing(self) -> Iterator[tuple[str, dict, int, Callable[[], Specification]]]:
         """Yield those of `runs` that are not stored, each key once."""
@@ -145,13 +161,20 @@ class Scan:
         """Compute what is missing; return False if an interrupt ended it before.
 
         `progress(done, failed)` is called after every chunk. What is done is written every few seconds and at the end.
+        Raises ParameterError where the directory cannot be written and `executor.WorkersLost`; what was done is kept.
         """
         where = {}
 
         def todo():
             for key, point, seed, spec in self.missing():
                 where[key] = {**point, "seed": seed}
-                yield key, spec()
+                try:
+                    made = spec()
+                except ParameterError as error:
+                    self.failures[key] = {**where.pop(key), "message": str(error)}
+                    progress(1, 1)
+                else:
+                    yield key, made
 
         buffer, flushed = {}, time.monotonic()
         with executor_of(workers, scheduler) as (executor, slots), _interrupts() as interrupted:
@@ -165,6 +188,7 @@ class Scan:
                             failed += 1
                         else:
                             buffer[key] = outcome
+                            self.failures.pop(key, None)
                     if time.monotonic() - flushed > FLUSH_SECONDS or len(buffer) >= FLUSH_RUNS:
                         self._flush(buffer)
                         flushed = time.monotonic()
@@ -176,7 +200,7 @@ class Scan:
     def _flush(self, buffer):
         try:
             self.store.put(buffer, strict=True)
-            write_json(self.folder / "failures.json", list(self.failures.values()))
+            write_json(self.folder / "failures.json", self.failures)
         except OSError as error:
             raise ParameterError(f"scan directory = {str(self.folder)!r}: must be writable ({error})") from error
         buffer.clear()
@@ -189,26 +213,40 @@ class Scan:
             if key in found:
                 rows.append({**point, "seed": seed, **found[key]})
         names = list(dict.fromkeys(name for row in rows for name in row))
-        return pa.table({name: [row.get(name) for row in rows] for name in names})
+        return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
 
     def _scalars(self):
         found = {}
-        for part in sorted(self.store.folder.glob("*.parquet")):
-            table = pq.read_table(part, columns=["key", "status", "steps", "scalars"])
+        for table in self.store.tables(["key", "status", "steps", "scalars"]):
             columns = (table[name].to_pylist() for name in table.column_names)
             for key, status, steps, scalars in zip(*columns, strict=True):
                 found[key] = {"status": status, "steps": steps, **dict(scalars)}
         return found
 
 
+def _column(values):
+    """Return values of one type: words where there is a word among them."""
+    words = any(isinstance(value, str) for value in values)
+    return [str(value) if words and value is not None else value for value in values]
+
+
+def _at_seed(spec, seed):
+    if isinstance(spec, ParameterError):
+        raise spec
+    return replace(spec, seed=seed)
+
+
 def write_json(path: Path, record) -> None:
     """Write a JSON file whole: under a temporary name, flushed, renamed."""
     temporary = path.with_name(path.name + ".part")
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(record, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(record, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -232,6 +270,8 @@ def opened(folder, plan: Plan, specify: Specify, one_family: bool = True):
             plan = merged(plan, read_record(folder))
         try:
             write_json(folder / "scan.json", plan.to_dict())
+            for left in (folder / "runs").glob("*.part"):  # of a writer that was killed
+                left.unlink()
         except OSError as error:
             raise ParameterError(f"scan directory = {str(folder)!r}: must be writable ({error})") from error
         yield Scan(folder, plan, specify, one_family)

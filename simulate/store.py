@@ -10,6 +10,7 @@ import io
 import os
 import uuid
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -32,18 +33,34 @@ _OPEN_PARTS = 16  # parts kept decoded in memory
 
 
 class Store:
-    """Finished runs in a folder. Keys are read at the start, a part when one of its runs is asked for."""
+    """Finished runs in a folder. Keys are read at the start, a part when one of its runs is asked for.
 
-    def __init__(self, folder: Path | None = None):
+    With `check` every part is checked at the start: what it holds then counts as done.
+    """
+
+    def __init__(self, folder: Path | None = None, check: bool = False):
         self.folder = folder or cache_folder() / f"runs-{fingerprint()}"
         self._places: dict[str, tuple[Path, int]] = {}
         self._unwritten: dict[str, Result] = {}
         self._open = lru_cache(_OPEN_PARTS)(_read)
+        read = _read if check else pq.read_table
+        for part, keys in self._whole(lambda part: read(part, columns=["key"])["key"].to_pylist()):
+            self._index(part, keys)
+
+    def tables(self, columns) -> Iterator[pa.Table]:
+        """Yield these columns of every part that is whole."""
+        for _, table in self._whole(lambda part: _read(part, columns)):
+            yield table
+
+    def _whole(self, read):
+        """Yield (part, what `read` finds in it); set aside what is damaged."""
         for part in sorted(self.folder.glob("*.parquet")):
             try:
-                self._index(part, pq.read_table(part, columns=["key"])["key"].to_pylist())
+                found = read(part)
             except (OSError, ValueError, KeyError, pa.ArrowException) as error:
                 self._set_aside(part, error)
+            else:
+                yield part, found
 
     def _index(self, part, keys):
         self._places.update((key, (part, row)) for row, key in enumerate(keys))
@@ -80,7 +97,7 @@ class Store:
         if not results:
             return
         buffer = io.BytesIO()
-        pq.write_table(_encode(results), buffer)
+        pq.write_table(_encode(results), buffer, use_dictionary=False)  # smaller and faster: few values repeat
         part = self.folder / f"{_digest(buffer.getvalue())}.parquet"
         try:
             self._write(part, buffer.getvalue())
@@ -95,7 +112,7 @@ class Store:
 
     def _write(self, part, data):
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = part.with_suffix(f".{uuid.uuid4().hex}")
+        temporary = part.with_suffix(f".{uuid.uuid4().hex}.part")
         try:
             with open(temporary, "wb") as file:
                 file.write(data)
@@ -110,25 +127,40 @@ def _digest(data):
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def _read(part):
+def _read(part, columns=None):
     """Return the part's table, or raise OSError if its contents are not what its name says."""
     data = part.read_bytes()
     if _digest(data) != part.stem:
         raise OSError("its contents do not match its name")
-    return pq.read_table(io.BytesIO(data), schema=_SCHEMA)
+    return pq.read_table(io.BytesIO(data), schema=_SCHEMA, columns=columns)
 
 
 def _encode(results):
-    rows = []
-    for key, result in results.items():
-        scalars, arrays = result.parts()
-        packed = [
-            (name, {"dtype": a.dtype.str, "shape": a.shape, "values": np.asarray(a, float).ravel()})
-            for name, a in arrays.items()
-        ]
-        row = {"key": key, "model": result.model, "status": result.status, "steps": result.steps}
-        rows.append({**row, "scalars": list(scalars.items()), "arrays": packed})
-    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+    """Return the table of results, made column by column: row by row it would cost more than many a run."""
+    scalars, arrays = zip(*(result.parts() for result in results.values()), strict=True)
+    every = [array for found in arrays for array in found.values()]
+    shapes = _lists([array.shape for array in every], np.int64)
+    packed = [pa.array([array.dtype.str for array in every], pa.string()), shapes, _lists(every, float)]
+    columns = {name: [getattr(result, name) for result in results.values()] for name in ("model", "status", "steps")}
+    numbers = pa.array([value for found in scalars for value in found.values()], pa.float64())
+    columns["key"] = list(results)
+    columns["scalars"] = _maps(scalars, numbers)
+    columns["arrays"] = _maps(arrays, pa.StructArray.from_arrays(packed, fields=list(_ARRAY)))
+    return pa.table([columns[name] for name in _SCHEMA.names], schema=_SCHEMA)
+
+
+def _lists(arrays, kind):
+    flat = np.concatenate([np.zeros(0, kind), *(np.asarray(array, kind).ravel() for array in arrays)])
+    return pa.ListArray.from_arrays(_offsets([np.size(array) for array in arrays]), pa.array(flat))
+
+
+def _maps(dictionaries, values):
+    names = pa.array([name for found in dictionaries for name in found], pa.string())
+    return pa.MapArray.from_arrays(_offsets([len(found) for found in dictionaries]), names, values)
+
+
+def _offsets(sizes):
+    return pa.array(np.cumsum([0, *sizes]), pa.int32())
 
 
 def _decode(row):

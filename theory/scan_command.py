@@ -2,16 +2,17 @@
 
 import copy
 import importlib
+import os
 import time
 import tomllib
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
 from simulate.parameters import ParameterError, integer, reject
-from theory.parameter_types import COUNT
+from theory.parameter_types import BATCH_SIZE, COUNT
 
 MODELS = {  # name: where its `simulate` command is, and where specifications come from
     "conv": ("theory.conv_command", "conv", "conv_spec"),
@@ -27,8 +28,6 @@ _IDLE = {  # letters that a rule has no use for, where the rule is an axis: `sim
     "finite-sum": dict.fromkeys(("gd", "sgd"), (*_SAM["finite-sum"], "lam")) | dict.fromkeys(("usam", "sam"), ("lam",)),
 }
 _OF_A_RUN = ("seeds", "seed", "record", "record_times", "save", "workers", "as_json", "sharpness")
-_OWN = ("grid", "zips", "seeds", "seed", "out", "workers", "scheduler", "config", "dry_run")
-_TIMED = 3  # points of an estimate
 
 
 def model_options(model):
@@ -62,11 +61,16 @@ def one_family(model, letters, axes) -> bool:
 
 
 def converter(options):
-    """Return convert(name, word): the value of a letter as its option reads it; ParameterError otherwise."""
+    """Return convert(name, word): the value of a letter as its option reads it; ParameterError otherwise.
+
+    A float in place of a word is a value of a range, to be rounded where the letter is an integer.
+    """
 
     def convert(name, word):
         if name not in options:
             reject("axis or letter", name, "one of " + ", ".join(sorted(options)))
+        if isinstance(word, float) and options[name].type in (COUNT, BATCH_SIZE):
+            word = round(word)
         try:
             value = options[name].type.convert(str(word), options[name], None)
         except click.BadParameter as error:
@@ -90,6 +94,8 @@ def read_config(path, options):
                 reject("config grid", value, "a table of axes")
             own["grid"] = tuple(f"{axis}={_words(values)}" for axis, values in value.items())
         elif name == "zip":
+            if not isinstance(value, list):
+                reject("config zip", value, 'a list of zips, ["a", "b"] or "a,b" each')
             own["zips"] = tuple(str(one) if isinstance(one, str) else ",".join(map(str, one)) for one in value)
         elif name in ("seeds", "seed", "workers"):
             own[name] = integer(f"config {name}", value, 0)
@@ -143,7 +149,8 @@ def _scan_command(model):
 
 
 def _run(model, options, letters, grid, zips, seeds, seed, out, workers, scheduler, dry_run):
-    from simulate.grid import parse_axis, parse_zips
+    from simulate.executor import WorkersLost
+    from simulate.grid import parse_axis, parse_zips, united
     from simulate.scan import Plan, opened
 
     convert, axes = converter(options), {}
@@ -152,10 +159,13 @@ def _run(model, options, letters, grid, zips, seeds, seed, out, workers, schedul
         if name in axes or name in letters:
             reject("grid", text, f"an axis that is given once ({name} is there already)")
         axes[name] = values
-    if scheduler is None:
-        integer("workers", workers, 1)
+    workers = integer("workers", workers, 1, 4 * (os.cpu_count() or 1))
+    if scheduler is not None and workers > 1:
+        reject("workers", workers, "left out with scheduler, whose cluster decides it")
     first, count = integer("seed", seed, 0), integer("seeds", seeds, 1, 10**9)
-    plan = Plan(model, _plain(letters), axes, parse_zips(zips, axes), first, count)
+    groups = parse_zips(zips, axes)
+    letters = {name: list(value) if isinstance(value, tuple) else value for name, value in letters.items()}
+    plan = Plan(model, letters, united(axes, axes, groups), groups, first, count)
     specify, family = specify_of(model, axes), one_family(model, letters, axes)
     if dry_run:
         _estimate(plan, specify, workers)
@@ -164,16 +174,19 @@ def _run(model, options, letters, grid, zips, seeds, seed, out, workers, schedul
         reject("out", out, "given: the directory of the scan (or use --dry-run)")
     specify({**plan.fixed, **{name: values[0] for name, values in axes.items()}}, plan.first_seed)  # before any writing
     with opened(out, plan, specify, family) as scan:
-        total, missing = scan.plan.size, sum(1 for _ in scan.missing())
-        click.echo(f"{total} runs, {missing} to compute", err=True)
+        there, missing = len(scan.store), sum(1 for _ in scan.missing())
+        click.echo(f"{scan.plan.size} runs, {there} of them there", err=True)
         start = time.perf_counter()
-        with _progress(missing) as tell:
-            finished = scan.run(workers, scheduler, tell)
-        seconds, done = time.perf_counter() - start, missing - sum(1 for _ in scan.missing())
+        try:
+            with _progress(missing) as tell:
+                finished = scan.run(workers, scheduler, tell)
+        except WorkersLost as error:
+            raise click.ClickException(f"{error}; the same command carries the scan on") from error
+        seconds, done = time.perf_counter() - start, len(scan.store) - there
         rate = f", {done / seconds:.4g} runs/s" if done else ""
         click.echo(f"{done} runs in {seconds:.3g} s{rate}; {len(scan.failures)} failed", err=True)
-        for failure in list(scan.failures.values())[:5]:
-            click.echo("failed: " + ", ".join(f"{name} = {value}" for name, value in failure.items()), err=True)
+        for line in _told(scan.failures):
+            click.echo(line, err=True)
         if not finished:
             click.echo("interrupted; the same command carries it on", err=True)
             raise SystemExit(130)
@@ -182,14 +195,10 @@ def _run(model, options, letters, grid, zips, seeds, seed, out, workers, schedul
             raise SystemExit(1)
 
 
-def _plain(letters):
-    """Return letters as JSON has them, with the fingerprint of a data file beside its path."""
-    from simulate.run import DataFile
-
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in letters.items()}
-    if plain.get("data") is not None:
-        DataFile(plain["data"])  # readable, or an error now
-    return plain
+def _told(failures, most=5):
+    """Return the lines of the first failures."""
+    chosen = list(failures.values())[:most]
+    return ["failed: " + ", ".join(f"{name} = {value}" for name, value in failure.items()) for failure in chosen]
 
 
 def _estimate(plan, specify, workers):
@@ -197,8 +206,8 @@ def _estimate(plan, specify, workers):
     from simulate.executor import single_threaded
     from simulate.grid import points
 
-    every = list(points(plan.axes, plan.zips))
-    chosen = [every[k] for k in sorted({0, len(every) // 2, len(every) - 1})]
+    count = plan.size // plan.seeds
+    chosen = [point for k, point in enumerate(points(plan.axes, plan.zips)) if k in {0, count // 2, count - 1}]
     times = []
     with single_threaded():
         specify({**plan.fixed, **chosen[0]}, plan.first_seed).run()  # kernels are compiled, or loaded
@@ -208,7 +217,7 @@ def _estimate(plan, specify, workers):
             spec.run()
             times.append(time.perf_counter() - start)
     low, high = (f(times) * plan.size / max(1, workers) for f in (min, max))
-    click.echo(f"{len(every)} points, {plan.size} runs")
+    click.echo(f"{count} points, {plan.size} runs")
     click.echo(f"{min(times):.3g} to {max(times):.3g} s a run at {len(chosen)} points: {_time(low)} to {_time(high)}")
 
 
@@ -299,12 +308,8 @@ def status(folder):
     if table.num_rows:
         counts = Counter(table["status"].to_pylist())
         click.echo("  status: " + ", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
-    failed = Path(folder) / "failures.json"
-    with suppress(OSError, ValueError):
-        import json
-
-        for failure in json.loads(failed.read_text(encoding="utf-8"))[:5]:
-            click.echo("  failed: " + ", ".join(f"{name} = {value}" for name, value in failure.items()))
+    for line in _told(scan.failures):
+        click.echo("  " + line)
 
 
 @click.command()
@@ -338,21 +343,30 @@ def export(folder, form, out):
 def _netcdf(table, plan):
     """Return the bytes of a NetCDF file: every result over axes and seed, NaN or "" where a run is missing."""
     try:
+        import numpy as np
         import xarray
     except ImportError as error:
         raise ParameterError("to = 'netcdf': needs the extra netcdf (pip install 'sharpbounds[netcdf]')") from error
     frame = table.to_pandas() if table.num_rows else None
     if frame is None or plan.zips:
         reject("to", "netcdf", "csv or parquet for a scan without finished runs, or with zipped axes")
+    for name in frame.select_dtypes("integer"):
+        if abs(frame[name]).max() > np.iinfo(np.int32).max:  # the format has no longer integers
+            frame[name] = frame[name].astype(float)
     data = xarray.Dataset.from_dataframe(frame.set_index([*plan.axes, "seed"]))
     return bytes(data.to_netcdf(engine="scipy"))
 
 
 def stored(folder):
     """Return the `Scan` of a directory, to be read."""
+    from simulate.compiled import fingerprint
     from simulate.scan import Scan, plan_of, read_record
 
-    plan = plan_of(read_record(Path(folder)))
+    record = read_record(Path(folder))
+    plan = plan_of(record)
+    if record["kernels"] != fingerprint():
+        own = f"{fingerprint()}, the kernels of this version; runs/*.parquet can be read by hand"
+        reject("scan.json kernels", record["kernels"], own)
     if plan.model not in MODELS:
         reject("scan.json model", plan.model, "one of " + ", ".join(MODELS))
     return Scan(Path(folder), plan, specify_of(plan.model, plan.axes), one_family(plan.model, plan.fixed, plan.axes))
