@@ -16,6 +16,7 @@ import sharpbounds
 from simulate.runner import Runner
 from theory.boundary_command import find_boundary, scalar_results
 from theory.conv_command import conv_spec
+from theory.finite_sum_command import finite_sum_spec
 from theory.parameter_types import LEVEL
 
 SMALL = ["--n", 8, "--d", 50, "--width", 3, "--sigma-0", 0.05, "--eta", 0.05, "--max-steps", 60, "--labels", "balanced"]
@@ -157,13 +158,19 @@ def test_level_above_the_flip_rate_speaks_of_the_test_error():
 
 def test_other_models_and_integer_letters():
     diagonal = ["--rule", "n-sam", "--steps", 300, "--n", 5, "--d", 8, "--sparsity", 2, "--test-samples", 50]
-    search = ["--along", "alpha", "--value", "test_loss", "--level", 0.2, "--seeds", 3]
+    search = ["--along", "alpha", "--value", "test_loss", "--level", 0.2, "--seeds", 3, "--between", "0.01:1"]
     (row,) = found("diagonal", *search, *diagonal)["points"]
-    assert 0.0 < row["critical"] < 10.0
+    assert 0.01 < row["critical"] < 1.0
     finite = ["--rule", "sgd", "--gamma", 0.2, "--data-seed", 0]
-    table = found("finite-sum", "--along", "steps", "--level", 0.05, "--seeds", 3, *finite)
+    table = found("finite-sum", "--along", "steps", "--level", 0.05, "--seeds", 3, "--between", "1:300", *finite)
     assert table["value"] == "gap"
-    assert table["points"][0]["critical"] > 1.0
+    steps, level = table["points"][0]["critical"], 0.05
+
+    def gap(count):
+        specs = [finite_sum_spec(rule="sgd", gamma=0.2, data_seed=0, steps=count, seed=seed) for seed in range(3)]
+        return np.mean([result.gap for result in Runner().run(specs)])
+
+    assert gap(math.floor(0.8 * steps)) > level > gap(math.ceil(1.2 * steps))
 
 
 def test_table_and_csv():
