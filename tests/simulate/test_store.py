@@ -174,7 +174,7 @@ DAMAGE = {
     "other text": lambda data: b"not parquet",
     "footer": lambda data: data[:-20] + bytes(20),
     "head": lambda data: bytes(8) + data[8:],
-    "one bit": lambda data: data[:200] + bytes([data[200] ^ 1]) + data[201:],
+    "one bit": lambda data: data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :],
     "something added": lambda data: data[:4] + b"more" + data[4:],
     "no text": lambda data: data.replace(CASES["plain"].key().encode(), b"\xff" * 64),
 }
