@@ -101,7 +101,7 @@ CLAIMS = (
         parameters=NOMINAL | {"mu": 3.0, "d": 10**5, "sigma_0": 0.14e-2 / 10**0.5, "eta": 2e-3},
         observe=observe,
         predict=predict,
-        tolerance=0.02,
+        tolerance=0.01,
         tolerance_reason="finite d: the first steps' larger slopes, and noise that is not quite silent",
         control=Control("growth at the slope of its start: gamma = (1−2p) T/2", predict_linear),
         quick={"d": (10**3, 10**4, 10**5), "kappa": (0.25, 0.5, 1.0), "seeds": 12},
