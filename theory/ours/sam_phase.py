@@ -104,8 +104,8 @@ CLAIMS = (
         tolerance=0.01,
         tolerance_reason="finite d: the first steps' larger slopes, and noise that is not quite silent",
         control=Control("growth at the slope of its start: gamma = (1−2p) T/2", predict_linear),
-        quick={"d": (10**3, 10**4, 10**5), "kappa": (0.25, 0.5, 1.0), "seeds": 12},
-        full={"d": (10**3, 10**4, 10**5, 10**6), "kappa": (0.25, 0.5, 1.0, 1.5), "seeds": 48},
+        quick={"d": (10**3, 10**4, 10**5), "kappa": (0.25, 0.5, 1.0), "seeds": 48},
+        full={"d": (10**3, 10**4, 10**5, 10**6), "kappa": (0.25, 0.5, 1.0, 1.5), "seeds": 96},
         ours=True,
     ),
 )
