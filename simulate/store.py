@@ -97,7 +97,7 @@ class Store:
         if not results:
             return
         buffer = io.BytesIO()
-        pq.write_table(_encode(results), buffer)
+        pq.write_table(_encode(results), buffer, use_dictionary=False)  # smaller and faster: few values repeat
         part = self.folder / f"{_digest(buffer.getvalue())}.parquet"
         try:
             self._write(part, buffer.getvalue())

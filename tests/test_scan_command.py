@@ -350,7 +350,7 @@ LETTERS = {
 @pytest.mark.parametrize(("model", "letters"), [(model, one) for model, many in LETTERS.items() for one in many])
 def test_one_family_is_one(model, letters):
     """Where runs of a point are told to differ in their seed alone, they do."""
-    specify = specify_of(model, {})
+    specify = specify_of(model)
     families = {specify(letters, seed).family() for seed in (0, 1, 5)}
     if one_family(model, letters, {}):
         assert len(families) == 1

@@ -37,7 +37,7 @@ def model_options(model):
     return {param.name: param for param in params if param.name not in _OF_A_RUN}
 
 
-def specify_of(model, axes):
+def specify_of(model, axes=()):
     """Return the function (letters, seed) → specification of a model; with the rule an axis it drops idle letters."""
     module, _, name = MODELS[model]
     make = getattr(importlib.import_module(module), name)
