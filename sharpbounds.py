@@ -28,7 +28,10 @@ import sys
 import click
 
 _PUBLIC = {
+    **dict.fromkeys(("Claim", "Control", "Hypothesis", "Kind", "Outcome", "Paper", "Samples"), "theory.claim"),
+    "stream": "simulate.streams",
     "claims": "theory.registry",
+    "select": "theory.registry",
     "papers": "theory.registry",
     "check": "theory.check",
     "verify": "theory.commands:verify_claims",
@@ -74,6 +77,11 @@ class _Lazy(click.Group):
             raise click.UsageError(str(error)) from error
         except MemoryError as error:
             raise click.UsageError(f"not enough memory for these sizes ({error})") from error
+        except Exception as error:
+            own = sys.modules.get("theory.own")
+            if own is None or not (told := own.blame(error)):
+                raise
+            raise click.UsageError(told) from error
 
 
 def _group(name, commands, text):
@@ -97,6 +105,7 @@ main = _group(
         "list": "theory.commands:list_claims",
         "show": "theory.commands:show",
         "verify": "theory.commands:verify",
+        "check": "theory.contract_command:check",
         "simulate": "sharpbounds:simulate_group",
         "scan": "theory.scan_command:scan",
         "boundary": "theory.boundary_command:boundary",

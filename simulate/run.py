@@ -52,9 +52,15 @@ class Specification:
         """Return the run's identity: a hash of the whole specification and of the kernels' `fingerprint`."""
         return seed_key(self.family(), self.seed)
 
+    def stored(self) -> bool:
+        """Return whether its results may be kept: not if its class is somebody's own, whose code no hash covers."""
+        return type(self).__module__.startswith("simulate.")
+
     def family(self) -> str:
         """Return what the run shares with those that differ in the seed alone: a hash of everything else."""
         spec = {"model": self.model, **vars(self)}
+        if not self.stored():
+            spec["model"] = f"{type(self).__module__}.{type(self).__qualname__}"
         del spec["seed"]
         if isinstance(self.data, DataFile):  # its content counts, not its name
             spec["data"] = {name: value for name, value in vars(self.data).items() if name != "path"}

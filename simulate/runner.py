@@ -15,9 +15,10 @@ __all__ = ["Runner", "single_threaded"]
 class Runner:
     """Computes runs on `workers` processes (1: in this one) and keeps them in `store` (None: nowhere).
 
-    Workers return results; this process alone writes. BLAS is held to one thread everywhere, since the last bits
-    of a product may depend on the number of threads. `progress` is called with the number of runs just finished.
-    `computed` and `found` count what was done. Use it as a context manager: leaving it ends the workers.
+    Workers return results; this process alone writes, and never what a class from outside the project has computed.
+    BLAS is held to one thread everywhere, since the last bits of a product may depend on the number of threads.
+    `progress` is called with the number of runs just finished. `computed` and `found` count what was done. Use it as a
+    context manager: leaving it ends the workers.
     """
 
     def __init__(
@@ -39,7 +40,8 @@ class Runner:
         """Return the results of `specs`, in order; each is computed once."""
         keys = [spec.key() for spec in specs]
         wanted = dict(zip(keys, specs, strict=True))
-        stored = {key: self.store.get(key) for key in wanted} if self.store is not None else {}
+        kept = {} if self.store is None else {key: spec for key, spec in wanted.items() if spec.stored()}
+        stored = {key: self.store.get(key) for key in kept}
         results = {key: result for key, result in stored.items() if result is not None}
         missing = {key: spec for key, spec in wanted.items() if key not in results}
         self.found += len(results)
@@ -50,7 +52,7 @@ class Runner:
         finally:  # what is done is kept, also when a run fails or is interrupted
             self.computed += len(fresh)
             if self.store is not None:
-                self.store.put(fresh)
+                self.store.put({key: result for key, result in fresh.items() if key in kept})
         results |= fresh
         return [results[key] for key in keys]
 

@@ -5,10 +5,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from simulate.parameters import choice, integer
+from simulate.parameters import choice, integer, reject
 from simulate.runner import Runner, single_threaded
 from theory.claim import Claim, Control, Outcome
-from theory.registry import claims
+from theory.registry import table_size
 from theory.verdict import Verdict, judge
 
 FALSE_ALARM = 1e-4
@@ -73,9 +73,16 @@ class Record:
         }  # fmt: skip
 
 
-def check(claim: Claim, mode: str = "quick", seed: int = 0, runner: Runner | None = None) -> Record:
-    """Check one claim at its quick or full settings; deterministic in (claim, mode, seed)."""
+def check(
+    claim: Claim, mode: str = "quick", seed: int = 0, runner: Runner | None = None, table: int | None = None
+) -> Record:
+    """Check one claim at its quick or full settings; deterministic in (claim, mode, seed, table).
+
+    `table` is how many claims share the false-alarm rate: the registry's, and this one if it is another.
+    """
     choice("mode", mode, MODES)
+    if not isinstance(claim.control, Control):
+        reject(f"control of {claim.id}", claim.control, "a Control: a check that cannot fail says nothing")
     seed = integer("seed", seed, 0, 10**9)
     if missing := claim.missing():
         none = Verdict(Outcome.OUT_OF_SCOPE, f"not checked: the extra {missing} is not installed", math.nan, None, 0)
@@ -83,7 +90,7 @@ def check(claim: Claim, mode: str = "quick", seed: int = 0, runner: Runner | Non
     runner = runner or Runner()
     start, before = time.perf_counter(), runner.computed + runner.found
     settings = {**getattr(claim, mode), "seed": seed * SEED_STRIDE}
-    false_alarm = FALSE_ALARM / len(claims())
+    false_alarm = FALSE_ALARM / (table or table_size([claim]))
 
     def observed(changes):
         with single_threaded():  # the same bits however many cores there are, and none taken from the workers

@@ -12,10 +12,11 @@ from theory.parameter_types import COUNT
 
 
 @click.command("list")
+@click.argument("patterns", nargs=-1, metavar="[ID, glob or FILE.py]…")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--ids", is_flag=True, help="Print the ids alone, one a line.")
-def list_claims(as_json, ids):
-    """List every claim: id, kind, expected verdict and title."""
+def list_claims(patterns, as_json, ids):
+    """List claims (all of the project, if none is named): id, kind, expected verdict and title."""
     rows = [
         {
             "id": claim.id,
@@ -24,11 +25,11 @@ def list_claims(as_json, ids):
             "title": claim.title,
             "expected": str(claim.expected_in("quick")),
             "expected_full": str(claim.expected_in("full")),
-            "control": claim.control.title,
+            "control": claim.control and claim.control.title,
             "has_control": claim.control is not None,
             "ours": claim.ours,
         }
-        for claim in registry.claims().values()
+        for claim in registry.select(patterns)
     ]
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -40,7 +41,7 @@ def list_claims(as_json, ids):
         list_table(rows)
 
 
-_LETTERS = {  # letter: flag, type, meaning
+LETTERS = {  # letter: flag, type, meaning
     "n": ("--n", COUNT, "samples"),
     "d": ("--d", COUNT, "dimension"),
     "m": (("--width", "--block"), COUNT, "width, or the block of m-SAM,"),
@@ -56,6 +57,8 @@ _LETTERS = {  # letter: flag, type, meaning
     "rho": ("--rho", float, "SAM's radius"),
     "gamma": ("--gamma", float, "step size"),
     "lam": ("--lam", float, "normalisation, or largest eigenvalue"),
+    "kappa": ("--kappa", float, "length of SAM's phase, or condition mu/beta,"),
+    "delta": ("--delta", float, "density of the weights"),
     "L": ("--L", float, "smoothness"),
     "L_S": ("--L-S", float, "smoothness of every stochastic gradient"),
     "D": ("--D", float, "expected residual B mu + A,"),
@@ -66,17 +69,17 @@ _LETTERS = {  # letter: flag, type, meaning
 
 
 def _letters(command):
-    for letter, (flags, kind, meaning) in reversed(_LETTERS.items()):
+    for letter, (flags, kind, meaning) in reversed(LETTERS.items()):
         names = (flags,) if isinstance(flags, str) else flags
         command = click.option(*names, letter, type=kind, help=f"{meaning} {letter}, in place of the nominal.")(command)
     return command
 
 
 @click.command()
-@click.argument("claim_id", metavar="ID")
+@click.argument("claim_id", metavar="ID or FILE.py")
 @_letters
 def show(claim_id, **given):
-    """Show a claim: statement, source, settings, and the margin of every hypothesis.
+    """Show a claim, or those of a file: statement, source, settings, and the margin of every hypothesis.
 
     With numbers (--n, --d, --mu …) the margins are those of your own setting, without simulating anything: does
     this theorem speak about my case? A margin says how many times over a condition is met with constant 1; where the
@@ -85,15 +88,18 @@ def show(claim_id, **given):
     from simulate.parameters import reject
     from theory.tables import show_claim
 
-    claim = registry.find(claim_id)
+    claims = registry.select((claim_id,)) if registry.own.is_file(claim_id) else [registry.find(claim_id)]
     changes = {letter: value for letter, value in given.items() if value is not None}
-    for letter, value in changes.items():
-        smallest = 1 if letter in ("n", "d", "m", "B", "r") else 2 if letter == "P" else 0
-        largest = 0.5 if letter == "p" else 1.0 + 1e-15 if letter == "lam" and "L_S" in claim.parameters else 1e50
-        strict = letter in ("alpha", "L", "L_S")  # from 0 nothing moves, and nothing bends
-        if not smallest <= value < largest or (strict and value == smallest):  # NaN is refused too
-            reject(letter, value, f"a number {'>' if strict else '>='} {smallest} and < {largest:g}")
-    show_claim(claim, changes)
+    for place, claim in enumerate(claims):
+        for letter, value in changes.items():
+            smallest = 1 if letter in ("n", "d", "m", "B", "r") else 2 if letter == "P" else 0
+            largest = 0.5 if letter == "p" else 1.0 + 1e-15 if letter == "lam" and "L_S" in claim.parameters else 1e50
+            strict = letter in ("alpha", "L", "L_S")  # from 0 nothing moves, and nothing bends
+            if not smallest <= value < largest or (strict and value == smallest):  # NaN is refused too
+                reject(letter, value, f"a number {'>' if strict else '>='} {smallest} and < {largest:g}")
+        if place:
+            click.echo()
+        show_claim(claim, changes)
 
 
 def available_cores() -> int:
@@ -140,7 +146,7 @@ def write_whole(path, data: bytes) -> None:
 
 
 def verify_claims(patterns=(), mode="quick", seed=0, workers=None, store=True, report=None, progress=None):
-    """Check the claims whose ids match `patterns` (all by default) and return their records.
+    """Check the claims that `patterns` name (see `theory.registry.select`; all by default) and return their records.
 
     `workers` processes (default: every core) share the runs; `store=False` computes every run afresh. `report` is
     called with each record as it is made, `progress(claim, runs)` as runs finish.
@@ -151,14 +157,14 @@ def verify_claims(patterns=(), mode="quick", seed=0, workers=None, store=True, r
     from simulate.store import Store
     from theory.check import check
 
-    records = []
+    records, table = [], registry.table_size(selected)
     workers = available_cores() if workers is None else integer("workers", workers, 1)
     with Runner(workers, Store() if store else None) as runner:
         for claim in selected:
             if progress:
                 progress(claim, 0)
                 runner.progress = lambda count, claim=claim: progress(claim, count)
-            record = check(claim, mode, seed, runner)
+            record = check(claim, mode, seed, runner, table)
             records.append(record)
             if report:
                 report(record)
@@ -166,7 +172,7 @@ def verify_claims(patterns=(), mode="quick", seed=0, workers=None, store=True, r
 
 
 @click.command()
-@click.argument("patterns", nargs=-1, metavar="[ID or glob]…")
+@click.argument("patterns", nargs=-1, metavar="[ID, glob or FILE.py]…")
 @click.option("--quick", "mode", flag_value="quick", default="quick", help="Quick settings (the default).")
 @click.option("--full", "mode", flag_value="full", help="Full settings: wider windows, more seeds, narrower intervals.")
 @click.option("--seed", default=0, show_default=True, help="Base seed; another one draws everything anew.")
@@ -215,8 +221,14 @@ def plain_json(value):
 
 
 @click.command()
-@click.argument("patterns", nargs=-1, metavar="[ID or glob]…")
+@click.argument("patterns", nargs=-1, metavar="[ID, glob or FILE.py]…")
 def cite(patterns):
     """Print the BibTeX entries of the papers whose claims are named (all, by default)."""
-    keys = dict.fromkeys(claim.id.partition("/")[0] for claim in registry.select(patterns))
-    click.echo("\n".join(registry.papers()[key].bibtex for key in keys))
+    found = {}
+    for claim in registry.select(patterns):
+        if (paper := registry.paper(claim)) is None:
+            from simulate.parameters import reject
+
+            reject("paper of " + claim.id, None, "a Paper, as PAPER in the file of the claim")
+        found[paper.key] = paper.bibtex
+    click.echo("\n".join(found.values()))

@@ -1,4 +1,4 @@
-"""Finds the claims: every module of every paper's folder that has `CLAIMS`."""
+"""Finds the claims: every module of every paper's folder that has `CLAIMS`, and the files that a user names."""
 
 import importlib
 import pkgutil
@@ -8,6 +8,7 @@ from functools import cache
 
 import theory
 from simulate.parameters import reject
+from theory import own
 from theory.claim import Claim, Paper
 
 
@@ -44,9 +45,35 @@ def find(name: str) -> Claim:
 
 
 def select(patterns=()) -> list[Claim]:
-    """Return the claims whose ids match any of the globs (all, without globs); ParameterError if one matches none."""
+    """Return the claims that any of the patterns names (the whole registry, without patterns).
+
+    A pattern is an id, a glob of ids, or a file of claims, FILE.py, of which FILE.py::GLOB takes a part. ParameterError
+    if one names none. The order is the registry's, then that of the files.
+    """
     everything = claims()
-    for pattern in patterns:
+    globs = [pattern for pattern in patterns if pattern in everything or not own.is_file(pattern)]
+    for pattern in globs:
         if not any(fnmatchcase(name, pattern) for name in everything):
             find(pattern)
-    return [c for name, c in everything.items() if not patterns or any(fnmatchcase(name, p) for p in patterns)]
+    chosen = {n: c for n, c in everything.items() if not patterns or any(fnmatchcase(n, glob) for glob in globs)}
+    for pattern in dict.fromkeys(pattern for pattern in patterns if pattern not in globs):
+        file, _, glob = pattern.partition("::")
+        found = own.claims(file)
+        matching = {name: claim for name, claim in found.items() if fnmatchcase(name, glob or "*")}
+        if not matching:
+            reject(f"claim of {file}", glob, f"an id or glob of ids among {', '.join(found)}")
+        for name, claim in matching.items():
+            if name in everything or chosen.get(name, claim) is not claim:
+                reject(f"id of a claim of {file}", name, "one that no other claim has")
+            chosen[name] = claim
+    return list(chosen.values())
+
+
+def table_size(selected) -> int:
+    """Return how many claims share the false-alarm rate where `selected` are checked: the registry's and any others."""
+    return len(claims().keys() | {claim.id for claim in selected})
+
+
+def paper(claim: Claim) -> Paper | None:
+    """Return the paper of a claim: that of its file, or of the key that its id begins with; None if there is none."""
+    return own.paper(claim) or papers().get(claim.id.partition("/")[0])

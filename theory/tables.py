@@ -59,7 +59,7 @@ def show_claim(claim, changes):
     print(f"  {claim.title}\n  {claim.statement}\n")
     print(f"Source      {claim.source}")
     print(f"Tolerance   {figure(claim.tolerance)}: {claim.tolerance_reason}")
-    print(f"Control     {claim.control.title}: must be rejected")
+    print(f"Control     {claim.control.title}: must be rejected" if claim.control else "Control     none")
     if claim.twin:
         print(f"Twin        {claim.twin.title}: must hold")
     if claim.extra:

@@ -235,7 +235,10 @@ def test_false_alarm_is_shared_among_the_claims(monkeypatch):
     monkeypatch.setattr("theory.check.judge", lambda *a, **k: rates.append(a[4]))
     with pytest.raises(AttributeError):  # there is no verdict to go on with
         check(TOY)
-    assert rates[0] * len(claims()) == pytest.approx(FALSE_ALARM)
+    assert rates[0] * (len(claims()) + 1) == pytest.approx(FALSE_ALARM)  # one beside the registry's counts too
+    with pytest.raises(AttributeError):
+        check(replace(TOY, id="chen2023/decomposition"))
+    assert rates[-1] * len(claims()) == pytest.approx(FALSE_ALARM)
 
 
 @pytest.mark.parametrize("arguments", [("medium", 0), ("quick", -1), ("quick", 10**9 + 1), ("quick", 0.5)])
