@@ -1,17 +1,21 @@
 # make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
+# make mutants: mutate every closed form, see which errors the checks would miss.
 # make figures: draw docs/figures anew.   make lint, make clean.
 # make chen2023/sgd-boundary: one theorem at full settings; the names come from the registry, none is typed here.
 PYTHON ?= python3
 VENV ?= .venv
 READY := $(VENV)/.ready
 
-.PHONY: verify test lint theorems figures clean
+.PHONY: verify test mutants lint theorems figures clean
 
 verify: $(READY)
 	$(VENV)/bin/sharpbounds verify --quick
 
 test: lint
 	$(VENV)/bin/python -m pytest
+
+mutants: $(READY)
+	$(VENV)/bin/python tests/mutants.py
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -72,7 +72,7 @@ def outside(*arguments, **environment):
 MODELS = [("simulate", "conv"), ("simulate", "diagonal"), ("simulate", "finite-sum")]
 COMMANDS = [
     (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("scan",), ("boundary",), ("plot",), ("figure",),
-    ("cite",),
+    ("cite",), ("check",),
 ]  # fmt: skip
 
 

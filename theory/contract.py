@@ -244,7 +244,8 @@ def _rejected(evidence):
 @_rule(OBSERVED, "not vacuous", "something other than 0 observed, and no bound that is beyond it by any measure")
 def _not_vacuous(evidence):
     side = {Kind.UPPER_BOUND: 1.0, Kind.LOWER_BOUND: -1.0}.get(evidence.claim.kind)
-    if all(not np.any(samples.observed) for samples in evidence.samples.values()):
+    observed = [samples.observed for samples in evidence.samples.values()]
+    if evidence.record.judged is not Outcome.VIOLATED and not any(map(np.any, observed)):
         yield "everything observed is 0"
     for axis, samples, prediction in evidence.predictions():
         seen = np.asarray(samples.observed, float)
@@ -263,7 +264,7 @@ def _not_vacuous(evidence):
 def _vectorised(evidence):
     for axis, samples, prediction in evidence.predictions():
         points = len(np.atleast_1d(samples.observed))
-        if points < 2 or prediction.ndim == 0 or len(prediction) != points:
+        if points < 2 or prediction.ndim == 0 or len(prediction) != points or not _can_be_cut(samples):
             continue
         for part in (slice(0, (points + 1) // 2), slice(points - 1, None), slice(None, None, 2)):
             found = np.asarray(evidence.predict[axis.removeprefix(" in ")](subset(samples, part)), float)
@@ -271,6 +272,13 @@ def _vectorised(evidence):
             if found.shape != expected.shape or not np.allclose(found, expected, rtol=1e-9, atol=0.0):
                 yield f"the prediction{axis} of part of the points is not that part of the prediction"
                 break
+
+
+def _can_be_cut(samples):
+    """Return whether all that is given goes by points or is a number: of a list of objects there is no part."""
+    plain = int | float | str | np.ndarray | np.generic
+    lists = [value for name, value in samples.given.items() if name != "notes" and isinstance(value, list | tuple)]
+    return all(len(v) == len(samples.observed) or all(isinstance(one, plain) for one in v) for v in lists)
 
 
 def subset(samples: Samples, part: slice) -> Samples:

@@ -83,7 +83,7 @@ CLAIMS = (
         hypotheses=(),
         parameters=NOMINAL,
         observe=observe_printed,
-        predict=lambda samples: np.ones(len(PRINTED)),
+        predict=lambda samples: np.ones(len(samples.observed)),
         tolerance=1e-7,
         tolerance_reason="rounding of u and v in the printed ones, up to 2e-8 at the smallest loss",
         control=Control("1-SAM's rho as printed, not doubled", changes={"doubled": 1.0}),

@@ -138,7 +138,7 @@ CLAIMS = (
         statement="the five printed test losses of ERM, ERM → 1-SAM and 1-SAM → ERM",
         kind=Kind.IDENTITY,
         observe=observe_printed,
-        predict=lambda samples: np.ones(len(PRINTED)),
+        predict=lambda samples: np.ones(len(samples.observed)),
         tolerance=1e-7,
         tolerance_reason="rounding of some ten thousand steps",
         control=Control("half the radii", changes={"rho_factor": 0.5}),
