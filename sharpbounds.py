@@ -19,6 +19,10 @@ The face of the project: the command line, and the same as Python calls.
     results = sharpbounds.simulate(spec, seeds=16)
     print(sum(result.gap for result in results) / 16)
 
+    from sharpbounds import Claim, Control, Hypothesis, Kind, Samples  # a theorem of your own: docs/your_theorem.md
+
+    sharpbounds.verify("my_theorem.py")
+
 Start-up imports neither numba nor scipy: a command loads what it needs when it runs.
 """
 

@@ -22,6 +22,7 @@ import functools
 import importlib
 import inspect
 import json
+import signal
 import sys
 import time
 import tomllib
@@ -47,7 +48,9 @@ from theory.verdict import judge
 ROOT = Path(__file__).resolve().parents[1]
 REASONS = Path(__file__).with_suffix(".toml")
 ENOUGH = 5  # mutants of what is predicted; with fewer the forms within the observation are mutated too
-MOST = 16  # of these, evenly chosen: each observes the claim anew
+MOST = 12  # of these, evenly chosen: each observes the claim anew
+
+CPU_SECONDS = 30.0  # for one mutant: an iteration that no longer ends is noticed as well
 
 # the operators
 
@@ -224,9 +227,9 @@ NOT_FORMS = {
 }  # fmt: skip
 
 
-SETUP = {  # how a run is set up, and what is only printed
-    "sam_radius", "sam_steps", "scaled_init_std", "scaled_step_size", "schedule", "settings", "slack_notes", "_samples",
-    "resulting_flip_rate", "climb", "build", "uv_loss", "longer", "_at_edge",
+SETUP = {  # how a run is set up, what is only printed, and solvers
+    "minimiser", "sam_radius", "sam_steps", "scaled_init_std", "scaled_step_size", "schedule", "settings",
+    "slack_notes", "_samples", "resulting_flip_rate", "climb", "build", "uv_loss", "longer", "_at_edge",
 }  # fmt: skip
 
 
@@ -242,8 +245,9 @@ def is_form(node):
 
 
 def named(functions):
-    """Return (module, name, node) of functions, (function, node) as `reached` returns them."""
-    return [(f.__module__, f.__qualname__.replace("<locals>.", "").replace("<lambda>", "λ"), n) for f, n in functions]
+    """Return (module, name, node) of functions, (function, node) as `reached` returns them, but for the set-up."""
+    found = [(f.__module__, f.__qualname__.replace("<locals>.", "").replace("<lambda>", "λ"), n) for f, n in functions]
+    return [one for one in found if one[1].rpartition(".")[2] not in SETUP]
 
 
 def inner_forms(observe, known):
@@ -253,7 +257,7 @@ def inner_forms(observe, known):
     """
     found = {}
     for module, name, node in named(reached(unwrapped(observe))):
-        if node in known or name.rpartition(".")[2] in SETUP:
+        if node in known:
             continue
         if is_form(node):
             found[id(node)] = module, name, node
@@ -272,12 +276,17 @@ def inner_forms(observe, known):
 
 @dataclass(frozen=True)
 class Mutant:
-    """A described change: of a function's source (module, tree), of a closed-over number, or of the prediction."""
+    """A described change: of an expression (its node, another in its place) of a module, or of the prediction."""
 
     text: str
     module: str | None = None
-    tree: ast.Module | None = None
+    site: ast.expr | None = None
+    variant: ast.expr | None = None
     change: object = None
+
+    def tree(self) -> ast.Module:
+        """Return the syntax of the module as mutated."""
+        return ast.fix_missing_locations(copy.deepcopy(tree(self.module), {id(self.site): self.variant}))
 
 
 def of_source(forms):
@@ -289,8 +298,7 @@ def of_source(forms):
                 text = f"{name}: {ast.unparse(site)} → {ast.unparse(variant)}"
                 seen[text] += 1
                 text += f" (no. {seen[text]})" if seen[text] > 1 else ""
-                whole = copy.deepcopy(tree(module), {id(site): variant})
-                yield Mutant(text, module, ast.fix_missing_locations(whole))
+                yield Mutant(text, module, site, variant)
 
 
 def of_cells(claim, predict):
@@ -350,7 +358,7 @@ def mutated(home, mutant):
         module.__file__ = gone[mutant.module].__file__
         module.__package__ = mutant.module.rpartition(".")[0]
         sys.modules[mutant.module] = module
-        exec(compile(mutant.tree, module.__file__, "exec"), vars(module))
+        exec(compile(mutant.tree(), module.__file__, "exec"), vars(module))
         yield {claim.id: claim for claim in importlib.import_module(home).CLAIMS}
     finally:
         for name in dependents(mutant.module):
@@ -401,11 +409,22 @@ def same(a, b):
     return len(a) == len(b) and all(np.array_equal(x, y, equal_nan=True) for x, y in zip(a, b, strict=True))
 
 
-def weaker(kind, prediction, original):
-    """Return whether a bound is nowhere tighter than the original."""
+def weaker(kind, old, new):
+    """Return whether a bound, (samples, prediction), is at no point tighter than before, in its value or its slack."""
     side = {Kind.UPPER_BOUND: 1.0, Kind.LOWER_BOUND: -1.0}.get(kind)
-    pairs = zip(parts(prediction), parts(original), strict=True)
-    return side is not None and all((side * (new - old) >= 0.0).all() for new, old in pairs)
+    if side is None:
+        return False
+
+    def slack(observed, bound):
+        mean = observed.mean(axis=-1) if observed.ndim > bound.ndim else observed
+        return side * (bound - mean) / np.where(bound == 0.0, 1.0, np.abs(bound))
+
+    pairs = [list(zip(parts(samples), parts(prediction), strict=True)) for samples, prediction in (old, new)]
+    return all(
+        (np.array_equal(seen, found) and (side * (other - bound) >= 0.0).all())
+        or (seen.shape == found.shape and (slack(found, other) >= slack(seen, bound) - 1e-12).all())
+        for (seen, bound), (found, other) in zip(*pairs, strict=True)
+    )
 
 
 def fate(claim, mutant, samples, prediction, expected, observe):
@@ -414,6 +433,7 @@ def fate(claim, mutant, samples, prediction, expected, observe):
     `samples` and `prediction` are the claim's; `observe` observes a mutated claim, None where it need not be.
     """
     found, new = samples, prediction
+    signal.setitimer(signal.ITIMER_VIRTUAL, CPU_SECONDS)
     try:
         with np.errstate(all="ignore"):
             if mutant.module:
@@ -432,10 +452,12 @@ def fate(claim, mutant, samples, prediction, expected, observe):
             verdict = judge(claim.kind, found, new, claim.tolerance, FALSE_ALARM / len(claims()))
     except Exception as error:
         return "killed", f"{type(error).__name__}: {error}"
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
     said = f"{verdict.outcome}, {verdict.measure} {verdict.value:.4g}"
     if verdict.outcome is not expected:
         return "killed", said
-    return ("weaker" if found is samples and weaker(claim.kind, new, prediction) else "survived"), said
+    return ("weaker" if weaker(claim.kind, (samples, prediction), (found, new)) else "survived"), said
 
 
 def mutants(claim, predict):
@@ -456,8 +478,13 @@ def evenly(items, count):
     return [items[k * len(items) // count] for k in range(count)] if count < len(items) else items
 
 
+def _stop(number, frame):
+    raise TimeoutError(f"no end within {CPU_SECONDS:g} s")
+
+
 def examine(claim_id):
     """Return (id, seconds, [(mutant, fate, what the judge says)], mutants left out) of one claim."""
+    signal.signal(signal.SIGVTALRM, _stop)
     claim, start = claims()[claim_id], time.perf_counter()
     predict, _, expected = carried(claim)
     with Runner(1, Store()) as runner, single_threaded():
