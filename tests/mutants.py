@@ -29,15 +29,14 @@ import tomllib
 import types
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+from simulate.executor import executor_of
 from simulate.runner import Runner, single_threaded
 from simulate.store import Store
 from theory.check import FALSE_ALARM, _predict
@@ -530,8 +529,8 @@ def main():
     chosen = [claim for claim in select(given.patterns) if not claim.missing()]
     written, used, total, unexplained, records = reasons(), set(), Counter(), 0, []
     start = time.perf_counter()
-    with ProcessPoolExecutor(given.workers, get_context("spawn")) as pool:
-        for claim_id, seconds, rows, left in pool.map(examine, [claim.id for claim in chosen]):
+    with executor_of(given.workers) as (pool, _):
+        for claim_id, seconds, rows, left in (pool.map if pool else map)(examine, [claim.id for claim in chosen]):
             lines, count = [], Counter()
             for text, kind, said in rows:
                 if kind == "survived" and (entry := explained(written, claim_id, text)):
