@@ -120,10 +120,10 @@ CLAIMS = (
         observe=observe_onset,
         predict=lambda samples: 0.5,
         control=Control("a fixed radius", lambda samples: 0.0),
-        quick={"widths": (20, 45, 100), "tau": 0.005, "halvings": 3, "seeds": 20},
-        full={"widths": (20, 45, 100, 220), "tau": 0.005, "halvings": 4, "seeds": 32},
+        quick={"widths": (20, 45, 100), "tau": 0.005, "halvings": 3, "seeds": 64},
+        full={"widths": (20, 45, 100, 220), "tau": 0.005, "halvings": 4, "seeds": 96},
         ours=True,
-        **COMMON | {"tolerance": 0.2, "tolerance_reason": "tells √m from a fixed radius and from tau ∝ m"},
+        **COMMON | {"tolerance": 0.12, "tolerance_reason": "tells √m from m^(1/4) and m"},
     ),
     Claim(
         id="shin2025/gain-with-label-noise",
