@@ -52,13 +52,17 @@ class Specification:
         """Return the run's identity: a hash of the whole specification and of the kernels' `fingerprint`."""
         return seed_key(self.family(), self.seed)
 
-    def family(self) -> str:
-        """Return what the run shares with those that differ in the seed alone: a hash of everything else."""
+    def family(self, kernels: str | None = None) -> str:
+        """Return what the run shares with those that differ in the seed alone: a hash of everything else.
+
+        `kernels` is the `fingerprint` of other kernels than these, under which runs were stored.
+        """
         spec = {"model": self.model, **vars(self)}
         del spec["seed"]
         if isinstance(self.data, DataFile):  # its content counts, not its name
             spec["data"] = {name: value for name, value in vars(self.data).items() if name != "path"}
-        return hashlib.sha256(json.dumps([fingerprint(), spec], sort_keys=True, default=vars).encode()).hexdigest()
+        text = json.dumps([kernels or fingerprint(), spec], sort_keys=True, default=vars)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def run(self):
         """Carry the run out and return its `Result`. Pure: the same specification gives the same bits."""
