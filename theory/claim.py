@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Paper:
-    """Where a theorem comes from."""
+    """Where a theorem comes from; `arxiv` is empty for our own results."""
 
     key: str
     title: str

@@ -1,0 +1,129 @@
+"""What SGD on signal plus noise tends to as d → ∞: margins, coefficients and a Gaussian matrix, no data.
+
+Setting. Full batches, balanced labels, sigma_0 = c √n/((P − 1) sigma_p d), eta = e0 n m/((P − 1)² sigma_p² d). Units:
+time tau = e0 · steps, pre-activations (P − 1)⟨w_r, xi_i⟩ in √(n/d) while a pair (r, i) is off.
+
+A pair is off unless its field is positive,
+
+    F_ri = c z_ri + Σ_k s_rk Phi_rk g_ki,    s_rk = J_r y_k,
+
+z standard normals and g, the inner products of the noise vectors, symmetric with zero diagonal and N(0, 1/n) entries.
+An own-class pair (s = +1) that is on stays on, and Phi_ri grows by s_i = sigmoid(−(x_i + b_i)) dtau, x_i = (1/m)
+Σ_own Phi_ri. A pair of the other class (s = −1) that is on takes one step, Phi_ri = e0 s_i, and is off for good. b_i
+= ± `start`, the signal's logit from an earlier phase, + for clean labels; the noise met it too, by J_r · `met` · u_i
+in the field, u ~ N(0, 1).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit, wrightomega
+
+from simulate.parameters import integer, real
+from simulate.signal_noise import balanced_flips
+from simulate.streams import stream
+
+CURVES = ("tau", "active", "margin", "S", "loss", "signal")
+
+
+@dataclass(frozen=True)
+class LimitRun:
+    """Curves along the blocks and the covariances at the end.
+
+    `curves` holds arrays (K,), means over samples: tau, active (share of own-class pairs on), margin x, S = ∫ s dtau,
+    loss, and signal, half the mean of ± S, − for flipped labels. K_d, K_o, K_x: mean variance, covariance within a
+    class and across classes of the neurons' responses to a fresh noise vector. status `stopped` or `max-steps`.
+    """
+
+    status: str
+    curves: dict[str, np.ndarray]
+    K_d: float
+    K_o: float
+    K_x: float
+
+
+def flow(margin, active, time):
+    """Return u(time) of u' = active · sigmoid(−u), u(0) = margin: u + eᵘ is linear in time; broadcast."""
+    return np.log(wrightomega(margin + np.exp(margin) + active * time))
+
+
+def block_steps(s, S, c, e0):
+    """Return a block's steps: the mean of S is to grow by about 0.1 · min(S + c/2, 1), and by a step at least."""
+    return max(1, int(0.1 * min(S + 0.5 * c, 1.0) / (s * e0)))
+
+
+def mean_loss(margin):
+    """Return the mean of log(1 + e^−margin)."""
+    return float(np.logaddexp(0.0, -margin).mean())
+
+
+def run_limit_system(n, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.0, max_steps=10**6) -> LimitRun:
+    """Follow n samples and 2m neurons to training loss eps; O(m n²) a block, a hundred or so of them."""
+    n, m, max_steps = integer("n", n, 2), integer("m", m, 2), integer("max_steps", max_steps, 1)
+    c, e0, start, met = real("c", c), real("e0", e0, strict=True), real("start", start), real("met", met)
+    p, eps = real("p", p, below=0.5), real("eps", eps, strict=True)
+    rng = stream("limit-system", seed, samples=n, width=m)
+    z, matrix, u = rng.standard_normal((2 * m, n)), rng.standard_normal((n, n)), rng.standard_normal(n)
+    g = (matrix + matrix.T) / np.sqrt(2.0 * n)
+    np.fill_diagonal(g, 0.0)
+    J, y = np.repeat([1.0, -1.0], m)[:, None], np.where(np.arange(n) < (n + 1) // 2, 1.0, -1.0)
+    flips = balanced_flips(n, p)
+    clean = np.ones(n)
+    clean[:flips] = -1.0
+    clean[n - flips :] = -1.0
+    own, offset = y == J, start * clean
+    first = c * z + met * J * u
+
+    Phi, on, fresh = np.zeros((2 * m, n)), np.zeros((2 * m, n), bool), ~own  # Phi with its sign s
+    x, S, taken, rows = np.zeros(n), np.zeros(n), 0.0, []
+    while True:
+        loss = mean_loss(x + offset)
+        rows.append((e0 * taken, on.sum() / (m * n), x.mean(), S.mean(), loss, 0.5 * (clean * S).mean()))
+        if loss <= eps * (1.0 + 1e-12) or taken >= max_steps:
+            break
+        s = expit(-(x + offset))
+        steps = min(block_steps(s.mean(), S.mean(), c, e0), max_steps - taken)
+        before = first + Phi @ g
+        on |= own & (before > 0.0)
+        kicked = fresh & (before > 0.0)
+        Phi -= kicked * (e0 * s)
+        fresh &= ~kicked
+        steps, gained = advance(x + offset, on.sum(axis=0) / m, s, steps, e0, eps)
+        if steps == 1:
+            Phi += on * gained
+        else:
+            after = first + (Phi + on * gained) @ g
+            crossed = np.where(own, ~on, fresh) & (before <= 0.0) & (after > 0.0)
+            share = crossed * (after / np.where(crossed, after - before, 1.0))  # of the block, linearly
+            Phi += np.where(own, (on + share) * gained, crossed * (-e0 * s))
+            on |= crossed & own
+            fresh &= ~crossed
+        x, S, taken = np.where(own, Phi, 0.0).sum(axis=0) / m, S + gained, taken + steps
+    response = Phi @ Phi.T / n
+    classes = np.add.reduceat(np.add.reduceat(response, (0, m), axis=0), (0, m), axis=1)  # sums over class blocks
+    diagonal = np.trace(response)
+    return LimitRun(
+        "stopped" if loss <= eps * (1.0 + 1e-12) else "max-steps",
+        dict(zip(CURVES, np.array(rows).T, strict=True)),
+        float(c * c + diagonal / (2 * m)),
+        float((np.trace(classes) - diagonal) / (2 * m * (m - 1))),
+        float(classes[0, 1] / (m * m)),
+    )
+
+
+def advance(margin, active, s, steps, e0, eps):
+    """Return (steps, ∫ s dtau) of a block, cut where the mean loss reaches eps; arrays (n,), s = sigmoid(−margin).
+
+    A single step is one of gradient descent, a block of several is a flow.
+    """
+
+    def excess(time):
+        return mean_loss(flow(margin, active, time)) - eps
+
+    if steps == 1:
+        return 1, e0 * s
+    if excess(e0 * steps) < 0.0:
+        steps = brentq(excess, 0.0, e0 * steps, xtol=1e-12) / e0
+    moved = flow(margin, active, e0 * steps) - margin
+    return steps, np.where(active > 0.0, moved / np.where(active > 0.0, active, 1.0), s * (e0 * steps))

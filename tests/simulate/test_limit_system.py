@@ -1,0 +1,104 @@
+"""The limit system against a plain loop over steps and pairs, and the effective process against the limit system."""
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+from scipy.special import expit
+
+from simulate.effective_process import GaussianPaths, run_effective_process
+from simulate.limit_system import advance, flow, mean_loss, run_limit_system
+from simulate.parameters import ParameterError
+from simulate.streams import stream
+
+
+def plain(n, m, c, e0, steps, seed, start, met, flipped):
+    """Every pair looked at: the equations of the module, p given by the set of flipped samples."""
+    rng = stream("limit-system", seed, samples=n, width=m)
+    z, matrix, u = rng.standard_normal((2 * m, n)), rng.standard_normal((n, n)), rng.standard_normal(n)
+    g = (matrix + matrix.T) / np.sqrt(2.0 * n)
+    np.fill_diagonal(g, 0.0)
+    J = [1.0] * m + [-1.0] * m
+    y = [1.0] * (n - n // 2) + [-1.0] * (n // 2)
+    b = [-start if i in flipped else start for i in range(n)]
+    Phi, on, spent = np.zeros((2 * m, n)), np.zeros((2 * m, n), bool), np.zeros((2 * m, n), bool)
+    for step in range(steps + 1):
+        x = [sum(Phi[r, i] for r in range(2 * m) if J[r] == y[i]) / m for i in range(n)]
+        if step == steps:
+            signed = np.outer(J, y) * Phi
+            response = signed @ signed.T / n
+            return x, on.sum() / (m * n), c * c + np.trace(response) / (2 * m), response[:m, m:].mean()
+        field = c * z + met * np.outer(J, u) + (np.outer(J, y) * Phi) @ g
+        for i in range(n):
+            s = 1.0 / (1.0 + np.exp(x[i] + b[i]))
+            for r in range(2 * m):
+                if J[r] == y[i]:
+                    on[r, i] |= field[r, i] > 0.0
+                    Phi[r, i] += e0 * s * on[r, i]
+                elif field[r, i] > 0.0 and not spent[r, i]:
+                    Phi[r, i], spent[r, i] = e0 * s, True
+    return None
+
+
+@pytest.mark.parametrize(("start", "met"), [(0.0, 0.0), (0.5, 0.8)])
+def test_single_steps_are_those_of_the_plain_loop(start, met):
+    """With e0 = 1 a block is a step, and twelve of them agree to rounding; p = 0.2 flips one sample of either class."""
+    given = {"n": 11, "m": 4, "c": 0.3, "e0": 1.0, "seed": 5, "start": start, "met": met}
+    x, active, K_d, K_x = plain(steps=12, flipped={0, 10}, **given)
+    run = run_limit_system(p=0.2, eps=1e-6, max_steps=12, **given)
+    assert run.curves["tau"].tolist() == list(range(13))
+    assert run.curves["active"][-1] == active
+    assert (run.curves["margin"][-1], run.K_d, run.K_x) == pytest.approx((np.mean(x), K_d, K_x), rel=1e-12)
+    assert plain(steps=11, flipped={0, 10}, **given)[2] < 0.99 * K_d  # the control
+
+
+def test_flow_solves_its_equation():
+    solved = solve_ivp(lambda t, u: 0.7 * expit(-u), (0.0, 50.0), [-0.4], "DOP853", rtol=1e-12, atol=1e-13).y[0, -1]
+    assert flow(-0.4, 0.7, 50.0) == pytest.approx(solved, rel=1e-10)
+    assert flow(1.3, 0.0, 50.0) == pytest.approx(1.3, rel=1e-15)
+
+
+def test_advance_stops_at_the_loss():
+    margin, active = np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.0, 1.0])
+    s = expit(-margin)
+    steps, gained = advance(margin, active, s, 1000, 0.1, 0.15)
+    assert steps < 1000
+    assert mean_loss(margin + active * gained) == pytest.approx(0.15, rel=1e-9)
+    assert gained[1] == pytest.approx(s[1] * steps * 0.1)
+    assert advance(margin, active, s, 1, 0.1, 0.15)[1] == pytest.approx(0.1 * s)
+
+
+@pytest.mark.parametrize("run", [run_limit_system, run_effective_process])
+def test_runs_are_reproducible_and_say_how_they_ended(run):
+    first, again, other = (run(30, 5, 0.2, eps=0.1, seed=seed) for seed in (1, 1, 2))
+    assert all(np.array_equal(first.curves[name], again.curves[name]) for name in first.curves)
+    assert (first.K_d, first.K_o, first.K_x) == (again.K_d, again.K_o, again.K_x)
+    assert first.K_d != other.K_d
+    cut = run(30, 5, 0.2, eps=0.1, seed=1, max_steps=7)
+    assert cut.status == "max-steps"
+    assert cut.curves["tau"][-1] == pytest.approx(0.7)
+    for bad in ({"c": -1.0}, {"p": 0.5}, {"e0": 0.0}, {"eps": 0.0}, {"m": 1}):
+        with pytest.raises(ParameterError, match=next(iter(bad))):
+            run(**{"m": 5, "c": 0.2, **dict.fromkeys([run.__code__.co_varnames[0]], 30), **bad})
+
+
+def test_gaussian_paths_have_their_covariance():
+    rng = np.random.default_rng(0)
+    rows = np.cumsum(rng.standard_normal((6, 50)), axis=0)
+    paths = GaussianPaths(1.0 / 50)
+    drawn = np.array([paths.extend(row, (rng.standard_normal(100_000),))[0] for row in rows])
+    assert np.cov(drawn) == pytest.approx(rows @ rows.T / 50, rel=0.05, abs=0.05)
+    assert paths.factor @ paths.factor.T == pytest.approx(rows @ rows.T / 50, rel=1e-8)
+
+
+def test_the_reaction_closes_the_gap_to_the_limit_system():
+    """c = 0.1, m = 20, n = 50: final active fractions, to four standard errors; without the reaction it is ten off."""
+
+    def active(run, size, count, **options):
+        values = [run(size, 20, 0.1, seed=k, **options).curves["active"][-1] for k in range(count)]
+        return np.mean(values), np.std(values) / np.sqrt(count)
+
+    seen, error = active(run_limit_system, 50, 300)
+    full, full_error = active(run_effective_process, 1000, 10)
+    bare, bare_error = active(run_effective_process, 1000, 10, reaction=False)
+    assert abs(full - seen) < 4 * np.hypot(error, full_error)
+    assert abs(bare - seen) > 4 * np.hypot(error, bare_error)

@@ -1,0 +1,88 @@
+"""What the asymptotics predict, whichever of the three levels they come from: one result type.
+
+Units. d → ∞ at sigma_0 = c √n/((P − 1) sigma_p d), eta = e0 n m/((P − 1)² sigma_p² d) and fixed
+q = n ‖mu‖⁴/((P − 1)⁴ sigma_p⁴ d): time tau = e0 · steps, pre-activations of fresh noise in √(n/d).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import brentq
+
+from simulate.parameters import reject
+from theory.chen2023.setting import benign_parameter, signal_to_noise_ratio
+from theory.chen2023.sgd_boundary import critical_signal
+from theory.ours.response import misclassified, signal_needed
+
+
+@dataclass(frozen=True)
+class Asymptotics:
+    """The curves of SGD from the start, or from a SAM phase that ended at signal coefficient `start`.
+
+    width m, flip_rate p (the share flipped exactly). Along time `tau` (K,), averaged over samples: the share `active`
+    of own-class pairs that are on, the noise part `margin` x of the margin, S = ∫ s dtau, the training `loss`, and
+    `signal`, which times n · SNR² is gamma − start: ½[(1 − p) S_clean − p S_flipped]. At the end: K_d, K_o, K_x (see
+    `theory.ours.response`). `errors` holds the Monte-Carlo standard errors of the last of each curve and of the K, by
+    name; the closed form has none. `finished` is the share of draws that reached their loss, of which these are the
+    means.
+    """
+
+    width: int
+    flip_rate: float
+    start: float
+    tau: np.ndarray
+    active: np.ndarray
+    margin: np.ndarray
+    S: np.ndarray
+    loss: np.ndarray
+    signal: np.ndarray
+    K_d: float
+    K_o: float
+    K_x: float
+    errors: Mapping[str, float] = field(default_factory=dict)
+    finished: float = 1.0
+
+    def gamma(self, n, d, P, mu, sigma_p):
+        """Return the signal coefficient along tau (K,)."""
+        return self.start + n * signal_to_noise_ratio(mu, P, sigma_p, d) ** 2 * self.signal
+
+    def coefficient_ratio(self, n, d, P, mu, sigma_p):
+        """Return the final gamma/x, which tends to n · SNR² (1 − 2p) · S/(2x) where start = 0."""
+        return self.gamma(n, d, P, mu, sigma_p)[-1] / self.margin[-1]
+
+    @property
+    def _response(self):
+        return self.K_d, self.K_o, self.K_x, self.width
+
+    def clean_error(self, q):
+        """Return the clean error at q as d → ∞, start = 0; vectorised."""
+        self._from_the_start()
+        errors = [misclassified(np.sqrt(value) * self.signal[-1], *self._response) for value in np.ravel(q)]
+        return np.reshape(errors, np.shape(q))[()]
+
+    def clean_error_at(self, n, d, P, mu, sigma_p):
+        """Return the clean error at finite d, where fresh noise meets the learned signal too."""
+        if mu == 0.0:
+            return 0.5
+        logit = np.sqrt(d / n) * self.start + np.sqrt(benign_parameter(n, mu, P, sigma_p, d)) * self.signal[-1]
+        return misclassified(logit, *self._response, logit * (P - 1) * sigma_p / mu)
+
+    def critical_q(self, level):
+        """Return the q at which the clean error is `level`, as d → ∞, start = 0."""
+        self._from_the_start()
+        return (signal_needed(level, *self._response) / self.signal[-1]) ** 2
+
+    def critical_signal(self, level, n, d, P, sigma_p):
+        """Return the ‖mu‖ at which the clean error at finite d is `level`, in (0, ½); start = 0.
+
+        As d → ∞ it is (q_c d/n)^(1/4) (P − 1) sigma_p.
+        """
+        high = critical_signal(n, P, sigma_p, d, self.critical_q(level))
+        while self.clean_error_at(n, d, P, high, sigma_p) > level:  # at finite d it takes more
+            high *= 2.0
+        return brentq(lambda mu: self.clean_error_at(n, d, P, mu, sigma_p) - level, 0.0, high, rtol=1e-12)
+
+    def _from_the_start(self):
+        if self.start != 0.0:
+            reject("start", self.start, "0 in the limit of fixed q (or ask for finite d)")

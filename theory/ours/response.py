@@ -1,0 +1,89 @@
+"""The error that a fresh noise vector causes: Gaussian responses of the neurons, met by the signal's logit g.
+
+In units √(n/d) the 2m responses z of a network to a fresh noise vector are Gaussian, of variance K_d, covariance K_o
+between neurons of one class and K_x across classes, and the clean error is
+
+    e = P(g + T < 0),    T = (1/m)(Σ relu z₊ − Σ relu z₋).
+
+Given each class's common part, √K_o Z±, the m others average out to a normal of variance v/m about psi, the mean and
+variance of relu(√K_o Z + √(K_d − K_o) eps): what is left is an integral over the two Z, correlated at K_x/K_o. At
+finite d the learned signal is met by the noise too, which adds ± shift · u inside every relu, u ~ N(0, 1): a third
+axis. The normal of variance v/m is the one approximation: below 0.003 of e at m = 10 (tests/theory/test_ours.py).
+"""
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import erfcx, ndtr
+
+from simulate.parameters import reject
+
+RANGE, POINTS, MOST_POINTS = 7.0, 121, 2001
+"""Half-width, least and largest number of points of the trapezoid rule, spectrally accurate on smooth integrands."""
+
+
+def relu_moments(mean, std):
+    """Return mean psi and variance v of relu(mean + std · eps), eps ~ N(0, 1); mean, std > 0 broadcast.
+
+    Nothing cancels: by Mills' ratio below 0, where psi² is negligible against E relu², and above it with the terms of
+    order mean² gathered into mean² Phi (1 − Phi), Phi taken at mean/std.
+    """
+    t = np.asarray(mean, float) / std
+    s = np.abs(t)
+    density = np.exp(-0.5 * t * t) / np.sqrt(2.0 * np.pi)
+    mills = np.sqrt(np.pi / 2.0) * erfcx(s / np.sqrt(2.0))
+    tail = density * mills  # Phi(−|t|)
+    low = density * np.maximum(1.0 - s * mills, 0.0)
+    low_variance = density * np.maximum((1.0 + s * s) * mills - s, 0.0) - low * low
+    high_variance = 1.0 - tail + s * s * tail * (1.0 - tail) - s * density * (1.0 - 2.0 * tail) - density * density
+    return std * np.where(t < 0.0, low, s + low), std * std * np.where(t < 0.0, low_variance, high_variance)
+
+
+def _moments(K_d, K_o, m, z, offset):
+    """Mean and variance of (1/m) Σ relu at common parts z and an offset, both broadcast."""
+    mean, variance = relu_moments(np.sqrt(K_o) * z + offset, np.sqrt(K_d - K_o))
+    return mean, variance / m
+
+
+def misclassified(g, K_d, K_o, K_x, m, shift=0.0):
+    """Return P(g + T < 0), where g + T = 0 counts one half; K_d > K_o ≥ |K_x|, units of the module, shift ≥ 0.
+
+    Raises ParameterError where the K are no such covariances.
+    """
+    if not K_d > K_o >= abs(K_x) >= 0.0:
+        reject("K_d, K_o, K_x", (K_d, K_o, K_x), "K_d > K_o >= |K_x|")
+    # the normal's width, seen from Z, is to span a step
+    width = np.sqrt((K_d - K_o) / (K_o * m)) if K_o > 0.0 else np.inf
+    count = int(np.clip(2.0 * RANGE / width, POINTS, MOST_POINTS)) | 1
+    z = np.linspace(-RANGE, RANGE, count)
+    correlation = K_x / K_o if K_o > 0.0 else 0.0
+    weights = np.exp(-0.5 * (z[:, None] ** 2 - 2.0 * correlation * z[:, None] * z + z * z) / (1.0 - correlation**2))
+    weights /= weights.sum()
+
+    def wrong(offset):
+        mean, variance = _moments(K_d, K_o, m, z, offset)
+        mean_other, variance_other = _moments(K_d, K_o, m, z, -offset)
+        margin, spread = g + mean[:, None] - mean_other, np.sqrt(variance[:, None] + variance_other)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float((weights * np.where(margin == 0.0, 0.5, ndtr(-margin / spread))).sum())
+
+    if shift == 0.0:
+        return wrong(0.0)
+    step, sharp = 2.0 * RANGE / (POINTS - 1), np.sqrt(K_d) / shift
+    if sharp > step:
+        u = np.linspace(-RANGE, RANGE, POINTS)
+        return step * sum(np.exp(-0.5 * v * v) * wrong(shift * v) for v in u) / np.sqrt(2.0 * np.pi)
+    # in u a step at −g/shift, of that width: a normal's distribution function is taken off, whose share is known
+    u = -g / shift + sharp * np.linspace(-12.0, 12.0, POINTS)
+    rest = sum(np.exp(-0.5 * v * v) * (wrong(shift * v) - ndtr((-g / shift - v) / sharp)) for v in u)
+    known = ndtr(-g / shift / np.sqrt(1.0 + sharp * sharp))
+    return float(known + (u[1] - u[0]) * rest / np.sqrt(2.0 * np.pi))
+
+
+def signal_needed(level, K_d, K_o, K_x, m):
+    """Return the g at which the clean error is `level`, in (0, ½)."""
+    if not 0.0 < level < 0.5:
+        reject("level", level, "a number > 0 and < 0.5")
+    scale = np.sqrt(K_d)
+    while misclassified(scale, K_d, K_o, K_x, m) > level:
+        scale *= 2.0
+    return float(brentq(lambda g: misclassified(g, K_d, K_o, K_x, m) - level, 0.0, scale, xtol=1e-13 * scale))
