@@ -40,8 +40,9 @@ def _average(run, setting, p, draws, seed, start, met, **options):
     runs = [one for one in every if one.status == "stopped"]
     if len(runs) < 2:
         reject("eps", setting[4], "a training loss that two draws reach at least")
-    ends = np.array([[one.curves[name][-1] for name in CURVES[1:]] + [one.K_d, one.K_o, one.K_x] for one in runs])
-    errors = dict(zip((*CURVES[1:], "K_d", "K_o", "K_x"), ends.std(axis=0, ddof=1) / np.sqrt(len(runs)), strict=True))
+    ends = np.array([[one.curves[name][-1] for name in CURVES] + [one.K_d, one.K_o, one.K_x] for one in runs])
+    covariance = np.cov(ends.T) / len(runs)
+    errors = dict(zip((*CURVES, "K_d", "K_o", "K_x"), np.sqrt(covariance.diagonal()), strict=True))
     tau = np.expm1(np.linspace(0.0, np.log1p(max(one.curves["tau"][-1] for one in runs)), GRID))
     curves = [
         np.mean([np.interp(np.log1p(tau), np.log1p(one.curves["tau"]), one.curves[name]) for one in runs], axis=0)
@@ -49,4 +50,7 @@ def _average(run, setting, p, draws, seed, start, met, **options):
     ]
     active, margin, S, loss, signal = curves
     K = [float(value) for value in ends.mean(axis=0)[-3:]]
-    return Asymptotics(setting[1], p, start, tau, active, margin, S, loss, signal, *K, errors, len(runs) / draws)
+    return Asymptotics(
+        setting[1], p, start, tau, active, margin, S, loss, signal, *K, errors, len(runs) / draws,
+        float(ends[:, 0].mean()), covariance[len(CURVES) - 1 :, len(CURVES) - 1 :],
+    )  # fmt: skip
