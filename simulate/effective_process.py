@@ -22,7 +22,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import expit
 
-from simulate.limit_system import CURVES, LimitRun, advance, block_steps, mean_loss
+from simulate.limit_system import CURVES, LimitRun, advance, block_steps, mean_loss, most_blocks
 from simulate.parameters import integer, real
 from simulate.streams import stream
 
@@ -90,7 +90,7 @@ def run_effective_process(
     while True:
         loss = mean_loss(x + offset)
         rows.append((e0 * taken, on.mean(), x.mean(), S.mean(), loss, 0.5 * (clean * S).mean()))
-        if loss <= eps * (1.0 + 1e-12) or taken >= max_steps:
+        if loss <= eps * (1.0 + 1e-12) or taken >= max_steps or len(rows) > most_blocks(eps):
             break
         s = expit(-(x + offset))
         steps = min(block_steps(s.mean(), S.mean(), c, e0), max_steps - taken)
