@@ -99,9 +99,12 @@ def run_effective_process(
         Phi += on * gained[:, None]
 
         centre, spread = _split(Phi, kicks)
-        common = means.extend(centre, rng.standard_normal((2, n, 1)))
-        white = rng.standard_normal((2, n, m))
-        apart = deviations.extend(spread, white - white.mean(axis=2, keepdims=True))
+        common, white = rng.standard_normal((2, n, 1)), rng.standard_normal((2, n, m))
+        with np.errstate(over="ignore", invalid="ignore"):
+            common = means.extend(centre, common)
+            apart = deviations.extend(spread, white - white.mean(axis=2, keepdims=True))
+        if not (np.isfinite(common).all() and np.isfinite(apart).all()):  # many blocks after the last crossing
+            break
         grown = Phi.mean(axis=1)
         dx *= (1.0 + np.exp(x + offset)) / (1.0 + np.exp(grown + offset))
         off = (~on).sum(axis=1)

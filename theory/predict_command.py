@@ -44,7 +44,7 @@ def _print(level, target, draws, samples, seed, rows, as_json, **letters):
     notes = {
         "steps": f"{found.setting['sam_steps']} of SAM, then SGD" if found.setting["sam_steps"] else "",
         "critical_mu": f"for a {_meaning(found.target)}",
-        "sam_needed": f"for the same at this ‖mu‖",
+        "sam_needed": "for the same at this ‖mu‖",
     }
     for name, (value, error) in found.results.items():
         text = f"{value:.5g}" if value == value else "none"

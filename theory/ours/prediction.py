@@ -156,6 +156,10 @@ class _Predictor:
         """Return gamma after so many steps of SAM."""
         return float(signal_learned(self.spec.step_size * self.mu**2 * steps / (2 * self.m), self.p))
 
+    def _outliers(self, gamma, mu):
+        """Return gamma/(sigma_0 √d ‖mu‖): the signal as the noise meets it, against the initial weights."""
+        return float(signal_met(gamma, mu=mu, **self.place) / self.c) if gamma else 0.0
+
     @property
     def place(self):
         """The letters of the methods of `Asymptotics`, without mu."""
@@ -166,14 +170,24 @@ class _Predictor:
         given = {"p": self.p, "eps": self.spec.stop_loss, "e0": self.e0}
         if self.level == "closed":
             return closed_form(self.c, self.m, **given)
-        met = signal_met(gamma, mu=mu, **self.place) if gamma else 0.0
-        if self.level == "effective" and met >= self.c:
-            reject("gamma/(sigma_0 √d ‖mu‖)", float(met / self.c), "< 1 at level effective, for above the signal silences "
-                   "samples: try level limit, a shorter SAM phase or a larger sigma_0")  # fmt: skip
-        given |= {"start": gamma, "met": met, **self.draws}
+        ratio = self._outliers(gamma, mu)
+        if self.level == "effective" and ratio >= 1.0:
+            reject("gamma/(sigma_0 √d ‖mu‖)", ratio, "< 1 at level effective: above, the signal silences samples. Try "
+                   "level limit, a shorter SAM phase or a larger sigma_0")  # fmt: skip
+        given |= {"start": gamma, "met": ratio * self.c, **self.draws}
         if self.level == "limit":
             return limit_system(self.n, self.c, self.m, **given)
-        return effective_process(self.c, self.m, **given)
+        try:
+            return effective_process(self.c, self.m, **given)
+        except ParameterError:  # of n → ∞ samples some have no neuron, for good
+            reject("stop_loss", self.spec.stop_loss, "a loss that two draws reach at least: try level limit")
+
+    def _within(self, gamma, mu):
+        """Return the same, or None where the signal silences samples."""
+        try:
+            return self.asymptotics(gamma, mu) if self._outliers(gamma, mu) < 1.0 else None
+        except ParameterError:
+            return None
 
     def prediction(self, target, rows) -> Prediction:
         goal = _clean(target, self.p)
@@ -218,9 +232,8 @@ class _Predictor:
             before, mu = mu, responses.critical_signal(goal, **self.place)
             if not self.gamma or abs(mu - before) <= 2e-3 * mu:
                 break
-            try:
-                responses = self.asymptotics(self.gamma, mu)
-            except ParameterError:  # samples silenced by the signal: the loss is not reached
+            responses = self._within(self.gamma, mu)
+            if responses is None:
                 return Estimate(np.nan)
         else:
             return Estimate(np.nan)
@@ -254,9 +267,8 @@ class _Predictor:
                 start = brentq(lambda s, one=responses: error(one, s) - goal, 0.0, most, xtol=1e-9 * most)
             if abs(start - before) <= 2e-3 * start:
                 break
-            try:
-                responses = self.asymptotics(start, self.mu)
-            except ParameterError:
+            responses = self._within(start, self.mu)
+            if responses is None:
                 return nothing
         else:
             return nothing
@@ -287,9 +299,9 @@ class _Predictor:
         grown = (results["gamma"].value - self.gamma) / results["margin"].value if results["margin"].value else 0.0
         rows = [
             Condition("n^2/d", self.n**2 / self.d, 1.0, "other samples' noise is nearly orthogonal"),
-            Condition("e0", self.e0, 1.0, "small steps: eta (P-1)² sigma_p² d/(n m)"),
+            Condition("e0", self.e0, 3.0, "small steps: eta (P-1)² sigma_p² d/(n m)"),
             Condition("n/2^m", self.n / 2.0 ** min(self.m, 1000), 0.2, "samples without a neuron at first, expected"),
-            Condition("signal/noise", abs(grown), 0.1, "what SGD adds to gamma against the noise part of the margin"),
+            Condition("signal/noise", abs(grown), 0.03, "what SGD adds to gamma against the noise part of the margin"),
             Condition("steps", results["steps"].value, float(self.spec.max_steps), "the loss is reached in max_steps"),
         ]
         if self.draws is not None:
@@ -297,11 +309,11 @@ class _Predictor:
         if self.gamma:
             radius = sam_radius(self.m, self.n, self.P, self.sigma_p, self.d, 1.0)
             C3 = radius / self.spec.radius if self.spec.radius else np.inf
-            ratio = self.gamma / (self.spec.init_std * np.sqrt(self.d) * self.mu)
+            share = self.spec.radius / (self.spec.init_std * np.sqrt(2 * self.m * self.d))
+            rows.append(Condition("radius/weights", share, 0.1, "tau/(sigma_0 √(2md)): SAM switches no noise on"))
             rows.append(Condition("C3", C3, 1.0 + 1e-9, "SAM's radius is large enough to silence the noise"))
-            rows.append(
-                Condition("outliers", ratio, 0.78, "gamma/(sigma_0 √d ‖mu‖): no sample is silenced by the signal")
-            )
+            ratio = self._outliers(self.gamma, self.mu)
+            rows.append(Condition("outliers", ratio, 0.78, "gamma/(sigma_0 √d ‖mu‖): the signal silences no sample"))
         return tuple(rows)
 
 
