@@ -71,8 +71,8 @@ def outside(*arguments, **environment):
 
 MODELS = [("simulate", "conv"), ("simulate", "diagonal"), ("simulate", "finite-sum")]
 COMMANDS = [
-    (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("scan",), ("boundary",), ("plot",), ("figure",),
-    ("cite",),
+    (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("predict",), ("predict", "conv"), ("scan",),
+    ("boundary",), ("plot",), ("figure",), ("cite",),
 ]  # fmt: skip
 
 

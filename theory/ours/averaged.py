@@ -4,6 +4,7 @@ Both average independent draws into one `Asymptotics`, with standard errors.
 """
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from simulate.effective_process import run_effective_process
 from simulate.limit_system import CURVES, run_limit_system
@@ -36,7 +37,8 @@ def _average(run, setting, p, draws, seed, start, met, **options):
 
     A draw with a sample that no own-class neuron is on for, ever, does not reach its loss: it is left out.
     """
-    every = [run(*setting, k, start, met, **options) for k in range(seed, seed + integer("draws", draws, 2))]
+    with threadpool_limits(1):  # products this small lose by threads
+        every = [run(*setting, k, start, met, **options) for k in range(seed, seed + integer("draws", draws, 2))]
     runs = [one for one in every if one.status == "stopped"]
     if len(runs) < 2:
         reject("eps", setting[4], "a training loss that two draws reach at least")

@@ -230,7 +230,7 @@ class _Predictor:
         mu, responses = self.mu, found
         for _ in range(ROUNDS):
             before, mu = mu, responses.critical_signal(goal, **self.place)
-            if not self.gamma or abs(mu - before) <= 2e-3 * mu:
+            if not self.gamma or abs(mu - before) <= 5e-3 * mu:
                 break
             responses = self._within(self.gamma, mu)
             if responses is None:
@@ -265,7 +265,7 @@ class _Predictor:
                 return nothing
             else:
                 start = brentq(lambda s, one=responses: error(one, s) - goal, 0.0, most, xtol=1e-9 * most)
-            if abs(start - before) <= 2e-3 * start:
+            if abs(start - before) <= 2e-2 * start:
                 break
             responses = self._within(start, self.mu)
             if responses is None:
