@@ -9,6 +9,7 @@ ATTRIBUTES = {
     "rspace", "separator",
 }  # fmt: skip
 RELATIONS = set("⪯⪰⟹⟺⇒⇔⟶→↦∝∼≈≪≫∘⪅⪆")  # operators that the library sets as identifiers, without their space
+BRACKETS = set("⟨⟩")
 
 
 def pieces(formula: str) -> list[str]:
@@ -27,6 +28,7 @@ def mathml(latex: str) -> str:
     for element in root.iter():  # the library's own writer undoes the escaping of what a formula says
         element.text = html.unescape(element.text) if element.text else element.text
         element.attrib = {k: html.unescape(v) for k, v in element.attrib.items() if k in ATTRIBUTES}
-        if element.tag == "mi" and element.text in RELATIONS:
+        if element.tag == "mi" and element.text in RELATIONS | BRACKETS:
             element.tag = "mo"
+            element.attrib |= {"stretchy": "false"} if element.text in BRACKETS else {}
     return tostring(root, encoding="unicode")

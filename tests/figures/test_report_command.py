@@ -22,6 +22,7 @@ import sharpbounds
 from figures.report import pages, pictures
 from figures.report.mathml import mathml, pieces
 from theory.claim import Outcome
+from theory.registry import claims
 
 CSS = (Path(pages.__file__).parent / "templates" / "style.css").read_text()
 LINK = re.compile(r"https://arxiv\.org/|data:,$|[\w./-]*(#[\w-]+)?$")
@@ -164,6 +165,15 @@ def test_formula_cannot_leave_its_element(latex):
         "math", "mrow", "mi", "mo", "mn", "mtext", "msup", "msub", "mfrac", "code", "mspace",
     }  # fmt: skip
     assert not any("href" in attributes for _, attributes, _ in page.tags)
+
+
+@pytest.mark.parametrize("claim", claims().values(), ids=lambda claim: claim.id)
+def test_every_formula_is_set(claim):
+    """None of a claim's own formulas is shown as it was written, in part or whole, nor wider than a page."""
+    for piece in pieces(claim.formula):
+        assert piece.startswith("<math")
+        assert "\\" not in piece
+        assert len(Page(piece).text) < 130
 
 
 def test_formula_in_pieces():
