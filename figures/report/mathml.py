@@ -10,6 +10,8 @@ ATTRIBUTES = {
 }  # fmt: skip
 RELATIONS = set("⪯⪰⟹⟺⇒⇔⟶→↦∝∼≈≪≫∘⪅⪆")  # operators that the library sets as identifiers, without their space
 BRACKETS = set("⟨⟩")
+LARGE = {"∑", "∏", "lim", "max", "min", "sup", "inf"}  # have their limits below and above, as displayed formulas do
+LIMITS = {"msub": "munder", "msup": "mover", "msubsup": "munderover"}
 
 
 def pieces(formula: str) -> list[str]:
@@ -31,4 +33,6 @@ def mathml(latex: str) -> str:
         if element.tag == "mi" and element.text in RELATIONS | BRACKETS:
             element.tag = "mo"
             element.attrib |= {"stretchy": "false"} if element.text in BRACKETS else {}
+        if element.tag in LIMITS and element[0].text in LARGE:
+            element.tag = LIMITS[element.tag]
     return tostring(root, encoding="unicode")

@@ -117,7 +117,7 @@ def _observed(axes, axis, row, part, kept, colour):
     """Draw what was observed beside what is predicted; return the caption."""
     kind = Kind(row["kind"])
     if kind in _RATES:
-        return _power_law(axes, axis, part, kept, colour)
+        return _power_law(axes, axis, row, part, kept, colour)
     if kind is Kind.LIMIT:
         return _towards(axes, axis, row, part, kept, colour)
     predicted = np.array(kept["predicted"], float)
@@ -135,15 +135,25 @@ def _bars(axes, x, kept, colour, scale=1.0, **style):
     axes.scatter(x, observed, s=size, color=colour, linewidths=0, zorder=3, **style)
 
 
-def _power_law(axes, axis, part, kept, colour):
+def _abscissa(x, row):
+    """Return the setting that holds these values, by its name; x if there is none."""
+    for name, values in row["settings"].items():
+        numbers = isinstance(values, list) and all(isinstance(v, (int, float)) for v in values)
+        if numbers and len(values) == len(x) and np.allclose(x, values, rtol=1e-5, atol=0.0):
+            return name
+    return "x"
+
+
+def _power_law(axes, axis, row, part, kept, colour):
     x = np.array(kept["x"], float)
+    name = _abscissa(x, row)
     _bars(axes, x, kept, colour, label="observed")
     if "fitted" in kept:
         axes.plot(x, kept["fitted"], color=colour, linewidth=1.0, label="fitted")
         axes.plot(x, kept["predicted"], color=INK, linestyle="--", linewidth=1.2, label="predicted exponent")
-    axes.set(xscale="log", yscale="log", xlabel=axis or "x", ylabel="observed")
+    axes.set(xscale="log", yscale="log", xlabel=name, ylabel="observed")
     return (
-        f"Observed geometric means at {len(x)} points{f' along {axis}' if axis else ''}, bars from the 5 % to the 95 % "
+        f"Observed geometric means at {len(x)} points along {name}, bars from the 5 % to the 95 % "
         f"replicate; the fitted power law, and one with the predicted exponent. {_figure(part, axis)}."
     )
 
@@ -159,7 +169,7 @@ def _towards(axes, axis, row, part, kept, colour):
         axes.set_xticks(x)
         axes.set_xlabel("point, towards the limit")
     else:
-        axes.set(xscale="log" if (x > 0).all() and x.max() > 10 * x.min() else "linear", xlabel="x")
+        axes.set(xscale="log" if (x > 0).all() and x.max() > 10 * x.min() else "linear", xlabel=_abscissa(x, row))
     axes.set_ylabel("observed / predicted")
     return (
         f"Observed over predicted at {len(x)} points, towards the limit, with intervals; the band is the tolerance. "
@@ -216,7 +226,8 @@ def _ranked(axes, axis, kind, part, kept, colour):
     axes.set(xlabel=label, ylabel="difference" if kind is Kind.ORDERING else "observed")
     if kind is Kind.ORDERING:
         return f"Paired differences, sorted, {_shown(part, kept)}; their mean is judged. {_figure(part, axis)}."
-    return f"Observations, sorted, {_shown(part, kept)}, beside the {name}."
+    beside = "the bound; the shaded side would break it" if kind in _BOUNDS else "what is predicted"
+    return f"Observations, sorted, {_shown(part, kept)}, beside {beside}."
 
 
 def _spread(axes, axis, row, part, kept, colour):
@@ -231,14 +242,16 @@ def _spread(axes, axis, row, part, kept, colour):
     for k, value in enumerate(near):
         if counted["log"] or edges[0] - 2.0 * span <= value <= edges[-1] + 2.0 * span:
             axes.axvline(value, color=INK, linestyle="--", linewidth=1.2, label=None if k else _LIMITS[kind])
-    axes.set(xlabel=_OF.get(kept["of"], kept["of"]), ylabel="points")
+    name, each = _OF.get(kept["of"], (kept["of"], "points"))
+    axes.set(xlabel=name, ylabel=each)
     axes.ticklabel_format(axis="y", scilimits=(-3, 6))
     q = kept["quantiles"]
     spread = f"median {number(q[3])}, from {number(q[0])} to {number(q[-1])}"
-    return f"{_OF.get(kept['of'], kept['of']).capitalize()}: {spread}."
+    last = " (observed / predicted − 1) at the last point" if kept["of"] == "deviation" else ""
+    return f"{name.capitalize()}{last}: {spread}."
 
 
-_OF = {"exponent": "exponent of a replicate", "deviation": "observed / predicted − 1 at the last point"}
+_OF = {"exponent": ("exponent of a replicate", "replicates"), "deviation": ("deviation", "replicates")}
 _LIMITS = {
     Kind.IDENTITY: "tolerance", Kind.UPPER_BOUND: "violated below", Kind.LOWER_BOUND: "violated below",
     Kind.RATE: "predicted", Kind.PHASE_BOUNDARY: "predicted", Kind.LIMIT: "± tolerance",
