@@ -274,7 +274,7 @@ def _limit_of(kind, row, part, axis):
 def _shown(part, kept):
     total, shown = part["points"], len(kept["observed"])
     if kept["low"] is not None:
-        return f"{shown} means with their intervals"
+        return f"{shown} means with their intervals" if shown > 1 else "a mean with its interval"
     several = len(part["series"]) > 1
     return f"{shown} points" if several or shown >= total else f"{shown} of {total} points, spread over their ranks"
 
