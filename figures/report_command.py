@@ -22,8 +22,10 @@ def report(context, patterns, mode, seed, workers, no_cache, record_file, out, a
     for `verify`.
     """
     from figures.figure_command import output_folder
+    from simulate.parameters import integer
     from theory.record import read_records, select_records
 
+    workers = available_cores() if workers is None else integer("workers", workers, 1)
     check_output(archive)
     folder = output_folder(out)
     if record_file is None:
@@ -35,7 +37,7 @@ def report(context, patterns, mode, seed, workers, no_cache, record_file, out, a
     from figures.report.pages import build
 
     try:
-        files = build(rows, workers or available_cores())
+        files = build(rows, workers)
     except Exception as error:
         if record_file is None:
             raise

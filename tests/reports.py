@@ -54,8 +54,8 @@ LIMIT = _claim(
     lambda s: 1.0, Control("half of it", lambda s: 0.5),
 )  # fmt: skip
 ORDERING = _claim(
-    "ordering", Kind.ORDERING, lambda s, r: Samples(1.0 + 0.1 * _draw(s, 24)), lambda s: 0.5,
-    Control("by two", lambda s: 2.0), title=f"A toy {HOSTILE}", statement=f"a {HOSTILE} & more",
+    "ordering", Kind.ORDERING, lambda s, r: {f"{HOSTILE} $x": Samples(1.0 + 0.1 * _draw(s, 24))},
+    lambda s: 0.5, Control("by two", lambda s: 2.0), title=f"A toy {HOSTILE}", statement=f"a {HOSTILE} & more",
     formula=r"\text{<script>alert(1)</script>} \href{javascript:alert(1)}{x} < 1", source=f"{HOSTILE} 2000",
 )  # fmt: skip
 FALSE = _claim(

@@ -107,7 +107,8 @@ def _row(row):
     shown = "not checked" if row["missing"] else outcome
     remark = remark_long = ""
     if row["missing"]:
-        remark = remark_long = row["verdict"]["measure"]
+        remark = f"without the extra {row['missing']}"
+        remark_long = f"Not checked: the extra {row['missing']} is not installed."
     elif outcome != expected:
         remark = f"UNEXPECTED: {expected} expected"
         remark_long = f"UNEXPECTED: the verdict fixed beforehand is {expected}."
@@ -169,7 +170,7 @@ def _theorems(rows):
             else:
                 continue
             rest = row["key"] if label == "Ours" else part[work.end() :].strip(" ,").partition(":")[0]
-            listed = found.setdefault(label, {}).setdefault(place[0] if place else rest, [])
+            listed = found.setdefault(label, {}).setdefault(place[0] if place else rest or "as a whole", [])
             if row not in listed:
                 listed.append(row)
     natural = partial(sorted, key=lambda item: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", item[0])])

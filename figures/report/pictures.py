@@ -19,6 +19,7 @@ STYLE = RC | {
     "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.facecolor": "none",
     "figure.facecolor": "none", "savefig.facecolor": "none", "path.simplify": True, "legend.fontsize": 7.5,
     "axes.formatter.limits": (-3, 5), "axes.formatter.useoffset": False, "figure.constrained_layout.use": False,
+    "text.parse_math": False,
 }  # fmt: skip
 _RATES = (Kind.RATE, Kind.PHASE_BOUNDARY)
 _BOUNDS = (Kind.UPPER_BOUND, Kind.LOWER_BOUND)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import threading
 import zipfile
+from configparser import ConfigParser
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -125,6 +126,7 @@ def test_theorems_lead_to_their_claims():
         "Oikonomou & Loizou 2025, Section 3.3": {"Oikonomou & Loizou 2025": ["Section 3.3"]},
         "Shin et al., arXiv:2311.17539v3, Theorem 3, tested in our model": {"Shin et al. 2000": ["Theorem 3"]},
         "Long & Bartlett 2024, the SAM-edge": {"Long & Bartlett 2024": ["the SAM-edge"]},
+        "derived here (this file), after Barrett & Dherin 2021": {"Barrett & Dherin 2021": ["as a whole"]},
         "nobody": {},
     }  # fmt: skip
     for source, expected in place.items():
@@ -329,14 +331,37 @@ def test_bad_options_are_one_error(rows, tmp_path):
         (["--from", source, "nothing"], "claim = 'nothing'"), (["--from", tmp_path / "none"], "record file"),
         (["--from", source, "--archive", tmp_path / "no" / "a.zip"], "output file"),
         (["--from", source, "--out", source], "output folder"), (["no-claim"], "claim = 'no-claim'"),
+        (["--from", source, "--workers", 0], "workers = 0"),
     ):  # fmt: skip
         result = call("--workers", 1, "--out", tmp_path / "out", *options)
         assert (result.exit_code, naming in result.stderr) == (2, True), result.stderr
 
 
+def test_what_pages_are_made_of_is_installed():
+    """Every package is named in setup.cfg, and so is every file in one that is no module."""
+    root = Path(pages.__file__).parents[2]
+    config = ConfigParser()
+    config.read(root / "setup.cfg")
+    packages = config["options"]["packages"].split()
+    data = {place: patterns.split() for place, patterns in config["options.package_data"].items()}
+    folders = {
+        str(path.parent.relative_to(root)) for room in ("simulate", "theory", "figures")
+        for path in (root / room).rglob("__init__.py")
+    }  # fmt: skip
+    assert {name.replace(".", "/") for name in packages} == folders
+    globs = [f"{place.replace('.', '/')}/{name}" for place, names in data.items() for name in names]
+    installed = {path for pattern in globs for path in root.glob(pattern)}
+    loose = {
+        path for room in ("simulate", "theory", "figures") for path in (root / room).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".nbi", ".nbc") and path.name != "README.md"
+    }  # fmt: skip
+    assert loose == installed
+
+
 # in a browser
 
-MEASURE = """<!doctype html><title>measure</title><body><script>
+ICON = "<link rel=icon href=data:,>"  # or the browser asks the server for one
+MEASURE = f"""<!doctype html><title>measure</title>{ICON}<body>""" + """<script>
 const pages = PAGES, found = [];
 for (const page of pages) { const f = document.createElement("iframe"); f.src = page; f.width = 390; f.height = 844;
   f.style.border = 0; document.body.append(f); }
@@ -372,7 +397,8 @@ def measured(files, tmp_path_factory):
     for name, data in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(data)
-    (folder / "wide.html").write_text("<h1>the control</h1><p style='width:500px'>wide</p><script>nonsense()</script>")
+    wide = f"{ICON}<h1>the control</h1><p style='width:500px'>wide</p><script>nonsense()</script>"
+    (folder / "wide.html").write_text(wide)
     names = [name for name in files if name.endswith(".html")]
     (folder / "measure.html").write_text(MEASURE.replace("PAGES", json.dumps([*names, "wide.html"])))
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder))

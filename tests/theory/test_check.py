@@ -35,6 +35,11 @@ def at_most(bound):
     return lambda samples: np.full(len(samples.observed), bound)
 
 
+def noisy_twin(samples):
+    """Return a prediction that is exact."""
+    return samples.observed
+
+
 TOY = Claim(
     id="toy2000/mean",
     title="A mean",
@@ -148,6 +153,19 @@ def test_twin_that_does_not_hold_fails(bound):
     assert record.verdict.outcome is Outcome.VIOLATED
     assert record.rejected
     assert not record.passed
+
+
+def test_power_is_printed_where_there_is_an_interval(monkeypatch):
+    """In the long output of one claim; an identity has none."""
+    record = check(TOY)
+    low, high = record.verdict.interval
+    assert record.power == record.to_dict()["power"] == pytest.approx(high - low)
+    exact = replace(TOY, kind=Kind.IDENTITY, predict=noisy_twin, tolerance=1e-9)
+    assert check(exact).power is None
+    for claim, shown in ((TOY, True), (exact, False)):
+        monkeypatch.setattr("theory.registry.claims", lambda claim=claim: {claim.id: claim})
+        output = CliRunner().invoke(main, ["verify", "--workers", "1", "--no-cache"]).output
+        assert ("power: a violation by 0.0" in output) == shown
 
 
 def test_changes_reach_the_dynamics():

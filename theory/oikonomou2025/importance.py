@@ -77,7 +77,7 @@ CLAIMS = (
         id="oikonomou2025/importance-sampling",
         title="Importance sampling converges faster than uniform",
         statement="E[f(x_T) − f*] is smaller with p_i ∝ L_i than with p_i = 1/n, each with the theorem's own steps",
-        formula=r"\log\frac{\mathbb{E}[f(x_T)-f^*\mid p_i=1/n]}{\mathbb{E}[f(x_T)-f^*\mid p_i\propto L_i]}>0",
+        formula=r"\mathbb{E}\log\frac{\mathbb{E}[f(x_T)-f^*\mid p_i=1/n]}{\mathbb{E}[f(x_T)-f^*\mid p_i\propto L_i]}>0",
         source="Oikonomou & Loizou 2025, Section 3.3",
         kind=Kind.ORDERING,
         hypotheses=(SPREAD,),
