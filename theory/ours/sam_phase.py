@@ -95,6 +95,7 @@ CLAIMS = (
         id="ours/sam-signal",
         title="The signal that SAM's phase learns",
         statement="gamma(T) solves dgamma/dT = sigmoid(−gamma) − p, T = eta ‖mu‖² steps/(2m), as d → ∞",
+        formula=r"\frac{d\gamma}{dT}=\frac{1}{1+e^\gamma}-p \qquad T=\frac{\eta\lVert\mu\rVert^2t}{2m}",
         source="derived here; sharpens Chen et al. 2023, Theorem 4.1 (SAM), whose signal grows as Θ(steps)",
         kind=Kind.LIMIT,
         hypotheses=CONDITION,

@@ -75,6 +75,7 @@ CLAIMS = (
         id="ours/test-error",
         title="SGD's clean error is one curve of q, without d and without a free parameter",
         statement="|e − e(q)| ≤ 0.03, e(q) that of the effective process, at d from 10⁶ on, any P and sigma_p",
+        formula=r"|e-e(q)|\le0.03 \qquad q=\frac{n\lVert\mu\rVert^4}{(P-1)^4\sigma_p^4d}",
         predict=within(0.03),
         control=Control("q with (P−1)² in place of (P−1)⁴", changes={"power": 2}),
         quick={"level": "effective", **QUICK},
@@ -85,6 +86,10 @@ CLAIMS = (
         id="ours/test-error-closed",
         title="The closed form of SGD's clean error",
         statement="|e − e(q)| ≤ 0.03, e(q) that of the closed form with active fraction a(S/c)",
+        formula=(
+            r"|e-e(q)|\le0.03 \qquad K_d=c^2+I,\ K_o=\frac{x^2/2-I/m}{1-1/m} \qquad "
+            r"x=\int a\,dS,\ I=\int a(u)(S-u)\,du"
+        ),
         predict=within(0.03),
         control=Control("a = ½: no neuron newly switched on", changes={"level": "half"}),
         quick={"level": "closed", **QUICK},
