@@ -255,9 +255,9 @@ def test_published_rows(row, level):
     """Each to its own rounding and Monte-Carlo error plus three of ours; the closed form with a = ½ is outside."""
     c, m, eps, *expected, better = row
     if level == "effective process":
-        r = effective_process(c, m, eps=eps, samples=300, draws=12)
+        r = effective_process(c, m, eps=eps, samples=300, draws=6)
     else:
-        r = limit_system(60, c, m, eps=eps, draws=64)
+        r = limit_system(60, c, m, eps=eps, draws=40)
     error = [r.errors[name] for name in ("active", "S", "K_d", "K_o")]
     for seen, value, ours in zip((r.active[-1], r.S[-1], r.K_d, r.K_o), expected, error, strict=False):
         assert seen == pytest.approx(value, abs=3 * ours + 0.01 * value)
@@ -310,7 +310,7 @@ class Shifted:
 
 def test_accuracy_reads_off_a_shift():
     case = accuracy.CASES[9]
-    settings = {"level": "closed", "samples": 0, "draws": 0, "q": accuracy.Q, "replicates": 2, "seed": 0}
+    settings = {"level": "closed", "samples": 0, "draws": 0, "q": accuracy.Q, "replicates": 2, "runs": 1, "seed": 0}
     (asymptotics,) = accuracy.predictions("closed", 0, 0, case)
     for factor in (1.0, 1.02):
         deviation, shifts, *_ = accuracy.deviations(case, settings, Shifted(asymptotics, factor))

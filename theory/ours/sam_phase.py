@@ -10,7 +10,7 @@ sigmoid(−gamma), flipped ones, margin −gamma, pull by sigmoid(gamma). With T
 which saturates at log((1 − p)/p); without flips T = gamma + e^gamma − 1.
 
 Where it ends. The perturbation is shared out by slope. Clean samples' slopes fall to p while flipped samples' rise to
-1 − p, so that a clean sample's falls from 1 to √(p/(1 − p)) of the root mean square: at C3 = 1 and p = 0.2 that no longer
+1 − p, so that a clean sample's falls from 1 to √(p/(1 − p)) of the root mean square: at C3 = 1, p = 0.2 that no longer
 silences its noise, which is then learned too, and gamma stays short of its saturation. With C3 = 1/8 it gets there.
 
 Source. derived here; sharpens the signal-learning phase of Chen et al. 2023, Theorem 4.1 (`chen2023/signal-growth`
