@@ -56,9 +56,9 @@ def predictions(level, samples, draws, case):
 def deviations(case, settings, runner):
     """Return deviations of the clean error (q, replicates) and relative ones of the critical ‖mu‖ (replicates,).
 
-    Each replicate is the mean of max(1, settings["runs"] // n) runs. The critical ‖mu‖ follows from the predicted one by the
-    deviation there, linear in log q between the two nearest, over the predicted slope. With both come the standard
-    errors that the prediction adds, (q,) and a number.
+    Each replicate is the mean of max(1, settings["runs"] // n) runs. The critical ‖mu‖ follows from the predicted one
+    by the deviation there, linear in log q between the two nearest, over the predicted slope. With both come the
+    standard errors that the prediction adds, (q,) and a number.
     """
     n, m, c, p, eps, d, P, sigma_p = case
     q, size = np.array(settings["q"]), max(1, settings["runs"] // n)
@@ -98,7 +98,7 @@ def observe(settings, runner):
 
 
 QUICK = {
-    "cases": (CASES[0], CASES[4], CASES[7]), "q": (0.3, 1.0, 3.0), "replicates": 24, "runs": 160, "samples": 500,
+    "cases": (CASES[0], CASES[4], CASES[7]), "q": (0.5, 2.0), "replicates": 24, "runs": 160, "samples": 500,
     "draws": 2,
 }  # fmt: skip
 TABLE = {"cases": CASES, "q": Q, "replicates": 24, "runs": 60, "samples": 1000, "draws": 3}
