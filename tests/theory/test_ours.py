@@ -272,7 +272,7 @@ def test_published_rows(row, level):
 
 
 def test_median_of_draws():
-    one = [limit_system(20, 0.1, 5, eps=0.1, draws=2, seed=k, average=lambda a, axis: a[0]) for k in range(3)]
+    one = [limit_system(20, 0.1, 5, eps=0.1, draws=2, seed=k, average=lambda a, axis=0: a[0]) for k in range(3)]
     r = limit_system(20, 0.1, 5, eps=0.1, draws=3, average=np.median)
     assert np.median([x.K_d for x in one]) == r.K_d
     assert np.mean([x.K_d for x in one]) != r.K_d
