@@ -1,12 +1,12 @@
 # make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
 # make report: check every theorem and write report/index.html.   make figures: draw docs/figures anew.
-# make lint, make clean.
+# make accuracy: how accurate the sharp asymptotics are.   make lint, make clean.
 # make chen2023/sgd-boundary: one theorem at full settings; the names come from the registry, none is typed here.
 PYTHON ?= python3
 VENV ?= .venv
 READY := $(VENV)/.ready
 
-.PHONY: verify report test lint theorems figures clean
+.PHONY: verify report test lint theorems figures accuracy clean
 
 verify: $(READY)
 	$(VENV)/bin/sharpbounds verify --quick
@@ -25,6 +25,9 @@ theorems: $(READY)
 
 figures: $(READY)
 	$(VENV)/bin/sharpbounds figure all
+
+accuracy: $(READY)
+	$(VENV)/bin/python -m theory.ours.accuracy
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
