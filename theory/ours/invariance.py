@@ -83,7 +83,7 @@ CLAIMS = (
         statement="active share, S and clean error at fixed c and q do not depend on d, from 10⁵ to 10¹²",
         formula=(
             r"a,\ S,\ e \propto d^0 \qquad "
-            r"c=\frac{(P-1)\sigma_pd\,\sigma_0}{\sqrt n},\ q=\frac{n\lVert\mu\rVert^4}{(P-1)^4\sigma_p^4d} \text{ fixed}"
+            r"c=\frac{(P-1)\sigma_pd\sigma_0}{\sqrt n},\ q=\frac{n\lVert\mu\rVert^4}{(P-1)^4\sigma_p^4d} \text{ fixed}"
         ),
         kind=Kind.RATE,
         observe=observe_dimension,
