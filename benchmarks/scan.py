@@ -3,8 +3,9 @@
     python benchmarks/scan.py [--runs 4000] [--stored 100000] [--repeats 3]
 
 Runs a second are the best of a few repeats, alternated, so that all meet the same load of the machine; they say little
-where other work shares the cores, which the CPU time of client and workers together does not notice. The cluster is one
-of two single-threaded workers on this machine. Needs `pip install 'sharpbounds[cluster]'`.
+where other work shares the cores, which the CPU time of client and workers together does not notice. "Two alone" are
+two processes that carry out half of the runs each and tell nobody: what the machine's second core is worth. The cluster
+is one of two single-threaded workers on this machine. Needs `pip install 'sharpbounds[cluster]'`.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import os
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -50,16 +52,35 @@ def seconds_of(runs, executor, slots):
     return time.perf_counter() - start, cpu_seconds() - cpu
 
 
+def _carry_out(specs):
+    for spec in specs:
+        spec.run()
+
+
+def seconds_alone(runs, pool):
+    """Return the seconds that two processes need for half of the runs each, by the clock and of CPU."""
+    start, cpu = time.perf_counter(), cpu_seconds()
+    specs = [spec for _, spec in runs]
+    for future in [pool.submit(_carry_out, specs[k::2]) for k in range(2)]:
+        future.result()
+    return time.perf_counter() - start, cpu_seconds() - cpu
+
+
 def speedups(count, repeats):
     """Print runs a second of one process, of two workers and of a local cluster."""
     runs, times = runs_of(count, SLOW), {}
-    with executor_of(1) as one, executor_of(2) as two, local_cluster() as cluster:
-        kinds = {"one process": one, "two workers": two, "cluster of two": cluster}
-        for kind in kinds.values():
-            seconds_of(runs[:300], *kind)  # processes started, kernels loaded
+    with executor_of(1) as one, executor_of(2) as two, local_cluster() as cluster, executor_of(2) as alone:
+        kinds = {
+            "one process": partial(seconds_of, executor=one[0], slots=one[1]),
+            "two alone": partial(seconds_alone, pool=alone[0]),
+            "two workers": partial(seconds_of, executor=two[0], slots=two[1]),
+            "cluster of two": partial(seconds_of, executor=cluster[0], slots=cluster[1]),
+        }
+        for seconds in kinds.values():
+            seconds(runs[:300])  # processes started, kernels loaded
         for _ in range(repeats):
-            for name, kind in kinds.items():
-                times.setdefault(name, []).append(seconds_of(runs, *kind))
+            for name, seconds in kinds.items():
+                times.setdefault(name, []).append(seconds(runs))
     best = {name: [min(column) for column in zip(*found, strict=True)] for name, found in times.items()}
     clock, cpu = best["one process"]
     for name, (seconds, used) in best.items():

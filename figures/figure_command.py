@@ -18,10 +18,10 @@ _UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # the same 
 
 def select(names) -> list[str]:
     """Return the figures of those names, each once, every one for `all`; ParameterError names the nearest ones."""
+    names = [name.replace("-", "_") for name in names]
     for name in names:
         if name not in (*FIGURES, "all"):
-            word = name.replace("-", "_")
-            near = [known for known in FIGURES if word in known][:3] or get_close_matches(word, FIGURES, 3, 0.5)
+            near = [known for known in FIGURES if name in known][:3] or get_close_matches(name, FIGURES, 3, 0.5)
             hint = f" (did you mean {', '.join(near)}?)" if near else ""
             reject("figure", name, f"all or one of {', '.join(FIGURES)}{hint}")
     return list(FIGURES) if "all" in names else list(dict.fromkeys(names))

@@ -33,7 +33,8 @@ class LimitRun:
 
     `curves` holds arrays (K,), means over samples: tau, active (share of own-class pairs on), margin x, S = ∫ s dtau,
     loss, and signal, half the mean of ± S, − for flipped labels. K_d, K_o, K_x: mean variance, covariance within a
-    class and across classes of the neurons' responses to a fresh noise vector. status `stopped` or `max-steps`.
+    class and across classes of the neurons' responses to a fresh noise vector. status `stopped` or `max-steps` (or
+    `most_blocks`).
     """
 
     status: str
@@ -53,19 +54,29 @@ def block_steps(s, S, c, e0):
     return max(1, int(0.1 * min(S + 0.5 * c, 1.0) / (s * e0)))
 
 
+def most_blocks(eps):
+    """Return how many blocks are far more than it takes; a sample that no own-class neuron is on for takes no end."""
+    return 200 + 40 * max(0.0, -np.log(eps))
+
+
 def mean_loss(margin):
     """Return the mean of log(1 + e^−margin)."""
     return float(np.logaddexp(0.0, -margin).mean())
 
 
-def run_limit_system(n, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.0, max_steps=10**6) -> LimitRun:
-    """Follow n samples and 2m neurons to training loss eps; O(m n²) a block, a hundred or so of them."""
+def run_limit_system(
+    n, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.0, symmetric=True, max_steps=10**6
+) -> LimitRun:
+    """Follow n samples and 2m neurons to training loss eps; O(m n²) a block, a hundred or so of them.
+
+    Inner products are symmetric; without `symmetric` g_ik and g_ki are independent, to show what that would change.
+    """
     n, m, max_steps = integer("n", n, 2), integer("m", m, 2), integer("max_steps", max_steps, 1)
     c, e0, start, met = real("c", c), real("e0", e0, strict=True), real("start", start), real("met", met)
     p, eps = real("p", p, below=0.5), real("eps", eps, strict=True)
     rng = stream("limit-system", seed, samples=n, width=m)
     z, matrix, u = rng.standard_normal((2 * m, n)), rng.standard_normal((n, n)), rng.standard_normal(n)
-    g = (matrix + matrix.T) / np.sqrt(2.0 * n)
+    g = (matrix + matrix.T) / np.sqrt(2.0 * n) if symmetric else matrix / np.sqrt(n)
     np.fill_diagonal(g, 0.0)
     J, y = np.repeat([1.0, -1.0], m)[:, None], np.where(np.arange(n) < (n + 1) // 2, 1.0, -1.0)
     flips = balanced_flips(n, p)
@@ -78,14 +89,14 @@ def run_limit_system(n, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.
     Phi, on, fresh = np.zeros((2 * m, n)), np.zeros((2 * m, n), bool), ~own  # Phi with its sign s
     x, S, taken, rows = np.zeros(n), np.zeros(n), 0.0, []
     while True:
+        before = first + Phi @ g
+        on |= own & (before > 0.0)
         loss = mean_loss(x + offset)
         rows.append((e0 * taken, on.sum() / (m * n), x.mean(), S.mean(), loss, 0.5 * (clean * S).mean()))
-        if loss <= eps * (1.0 + 1e-12) or taken >= max_steps:
+        if loss <= eps * (1.0 + 1e-12) or taken >= max_steps or len(rows) > most_blocks(eps):
             break
         s = expit(-(x + offset))
         steps = min(block_steps(s.mean(), S.mean(), c, e0), max_steps - taken)
-        before = first + Phi @ g
-        on |= own & (before > 0.0)
         kicked = fresh & (before > 0.0)
         Phi -= kicked * (e0 * s)
         fresh &= ~kicked

@@ -56,15 +56,19 @@ class Specification:
         """Return whether its results may be kept: not if its class is somebody's own, whose code no hash covers."""
         return type(self).__module__.startswith("simulate.")
 
-    def family(self) -> str:
-        """Return what the run shares with those that differ in the seed alone: a hash of everything else."""
+    def family(self, kernels: str | None = None) -> str:
+        """Return what the run shares with those that differ in the seed alone: a hash of everything else.
+
+        `kernels` is the `fingerprint` of other kernels than these, under which runs were stored.
+        """
         spec = {"model": self.model, **vars(self)}
         if not self.stored():
             spec["model"] = f"{type(self).__module__}.{type(self).__qualname__}"
         del spec["seed"]
         if isinstance(self.data, DataFile):  # its content counts, not its name
             spec["data"] = {name: value for name, value in vars(self.data).items() if name != "path"}
-        return hashlib.sha256(json.dumps([fingerprint(), spec], sort_keys=True, default=vars).encode()).hexdigest()
+        text = json.dumps([kernels or fingerprint(), spec], sort_keys=True, default=vars)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def run(self):
         """Carry the run out and return its `Result`. Pure: the same specification gives the same bits."""

@@ -72,7 +72,7 @@ def read_record(folder: Path) -> dict:
     """Return the contents of a directory's scan.json; ParameterError where there is none that can be read."""
     try:
         record = json.loads((folder / "scan.json").read_text(encoding="utf-8"))
-        plan_of(record), record["kernels"], record["contents"].items()
+        plan_of(record), record["kernels"].encode(), record["contents"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ParameterError(f"scan directory = {str(folder)!r}: must hold a scan.json ({error!r})") from error
     return record
@@ -120,11 +120,12 @@ class Scan:
 
     `specify(letters, seed)` makes specifications; with `one_family` those of a point differ in the seed alone.
     `failures` are the runs that raised, by key: letters, seed and message. Letters that no run can have are a failure
-    of theirs.
+    of theirs. `kernels` is the fingerprint of those that stored the runs, to read what an older version left.
     """
 
-    def __init__(self, folder: Path, plan: Plan, specify: Specify, one_family: bool = True):
+    def __init__(self, folder: Path, plan: Plan, specify: Specify, one_family: bool = True, kernels: str | None = None):
         self.folder, self.plan, self._specify, self._one_family = Path(folder), plan, specify, one_family
+        self.kernels = kernels or fingerprint()
         self.store = Store(self.folder / "runs", check=True)
         self.failures = _read_failures(self.folder)
 
@@ -147,7 +148,7 @@ class Scan:
             spec = self._specify(letters, seed)
         except ParameterError as error:
             return error, json.dumps([letters, str(error)])
-        return spec, spec.family()
+        return spec, spec.family(self.kernels)
 
     def missing(self) -> Iterator[tuple[str, dict, int, Callable[[], Specification]]]:
         """Yield those of `runs` that are not stored, each key once."""

@@ -71,8 +71,9 @@ def outside(*arguments, **environment):
 
 MODELS = [("simulate", "conv"), ("simulate", "diagonal"), ("simulate", "finite-sum")]
 COMMANDS = [
-    (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("scan",), ("boundary",), ("plot",), ("figure",),
-    ("cite",), ("check",),
+    (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("predict",), ("predict", "conv"), ("scan",),
+    ("boundary",), ("plot",), ("figure",), ("cite",), ("report",), ("diff",), ("table",),
+    ("check",),
 ]  # fmt: skip
 
 
@@ -108,6 +109,7 @@ LIGHT = [
     ["simulate", "conv", "--help"], ["simulate", "diagonal", "--help"], ["simulate", "finite-sum", "--help"],
     ["figure", "--help"],
     ["boundary", "--help"], ["boundary", "conv", "--help"], ["plot", "--help"],
+    ["report", "--help"], ["diff", "--help"], ["table", "--help"],
 ]  # fmt: skip
 
 
@@ -742,7 +744,9 @@ def test_public_names():
     assert sharpbounds.check is importlib.import_module("theory.check").check
     assert all(callable(getattr(sharpbounds, name)) for name in sharpbounds.__all__)
     models = {"conv", "diagonal", "finite_sum"}
-    assert set(sharpbounds.__all__) == {"main", "claims", "papers", "check", "verify", "simulate", *models}
+    nouns = {"Claim", "Control", "Hypothesis", "Kind", "Outcome", "Paper", "Samples"}
+    calls = {"claims", "papers", "select", "check", "verify", "simulate", "predict", "stream"}
+    assert set(sharpbounds.__all__) == {"main", *calls, *nouns, *models}
     for name in ("nope", "Verify", "__wrapped__"):
         with pytest.raises(AttributeError, match=name):
             getattr(sharpbounds, name)

@@ -17,6 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 import sharpbounds
+from simulate import run as run_module
+from simulate import scan as scan_module
 from simulate.conv_run import ConvSpec
 from simulate.executor import WorkersLost
 from simulate.scan import Scan
@@ -293,12 +295,27 @@ def test_directory_that_holds_no_scan_is_one_error(words):
     refused("scan", words[0], ".", *words[1:], naming="must hold a scan.json")
 
 
-def test_scan_of_other_kernels_is_not_read(monkeypatch):
+def test_scan_of_other_kernels_is_read_but_not_carried_on(monkeypatch, whole):
+    """What an older version stored is found under its own kernels' keys."""
+    with monkeypatch.context() as older:
+        for module in (run_module, scan_module):
+            older.setattr(module, "fingerprint", lambda: "0123456789abcdef")
+        call(*CONV, "--out", "scan")
+    told = call("scan", "status", "scan").stdout
+    assert "conv: 12 of 12 runs done" in told
+    assert "kernels: 0123456789abcdef, of another version" in told
+    assert rows_of("scan").equals(whole)
+    refused(*CONV, "--out", "scan", naming="kernels: 0123456789abcdef there")
+
+
+def test_runs_that_no_point_explains_are_counted(monkeypatch):
+    """Were the letters read otherwise by another version, its runs would not be found: that is told."""
     call(*CONV, "--out", "scan")
     record = json.loads(Path("scan/scan.json").read_text())
     Path("scan/scan.json").write_text(json.dumps({**record, "kernels": "0123456789abcdef"}))
-    refused("scan", "status", "scan", naming="kernels")
-    refused(*CONV, "--out", "scan", naming="kernels: 0123456789abcdef there")
+    told = call("scan", "status", "scan").stdout
+    assert "conv: 0 of 12 runs done" in told
+    assert "12 stored runs are at no point of this grid" in told
 
 
 def test_exports_hold_the_same(whole):

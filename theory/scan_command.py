@@ -27,7 +27,7 @@ _IDLE = {  # letters that a rule has no use for, where the rule is an axis: `sim
     "diagonal": dict.fromkeys(("gd", "sgd", "gradient-flow"), _SAM["diagonal"]),
     "finite-sum": dict.fromkeys(("gd", "sgd"), (*_SAM["finite-sum"], "lam")) | dict.fromkeys(("usam", "sam"), ("lam",)),
 }
-_OF_A_RUN = ("seeds", "seed", "record", "record_times", "save", "workers", "as_json", "sharpness")
+_OF_A_RUN = ("seeds", "seed", "record", "record_times", "save", "workers", "as_json", "sharpness", "compare")
 
 
 def model_options(model):
@@ -295,6 +295,8 @@ def status(folder):
     """Tell what a scan holds: its axes, how many runs are done, how they ended, what failed."""
     from collections import Counter
 
+    from simulate.compiled import fingerprint
+
     scan = stored(folder)
     table = scan.table()
     plan = scan.plan
@@ -308,6 +310,10 @@ def status(folder):
     if table.num_rows:
         counts = Counter(table["status"].to_pylist())
         click.echo("  status: " + ", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
+    if scan.kernels != fingerprint():
+        click.echo(f"  kernels: {scan.kernels}, of another version: can be read, but not carried on by this one")
+    if unknown := len(scan.store) - table.num_rows:
+        click.echo(f"  {unknown} stored runs are at no point of this grid as this version reads it")
     for line in _told(scan.failures):
         click.echo("  " + line)
 
@@ -359,17 +365,14 @@ def _netcdf(table, plan):
 
 def stored(folder):
     """Return the `Scan` of a directory, to be read."""
-    from simulate.compiled import fingerprint
     from simulate.scan import Scan, plan_of, read_record
 
     record = read_record(Path(folder))
     plan = plan_of(record)
-    if record["kernels"] != fingerprint():
-        own = f"{fingerprint()}, the kernels of this version; runs/*.parquet can be read by hand"
-        reject("scan.json kernels", record["kernels"], own)
     if plan.model not in MODELS:
         reject("scan.json model", plan.model, "one of " + ", ".join(MODELS))
-    return Scan(Path(folder), plan, specify_of(plan.model, plan.axes), one_family(plan.model, plan.fixed, plan.axes))
+    alone = one_family(plan.model, plan.fixed, plan.axes)
+    return Scan(Path(folder), plan, specify_of(plan.model, plan.axes), alone, record["kernels"])
 
 
 scan = _Scan("scan", help="Scan grids of runs, on one core or a cluster, and carry them on.")

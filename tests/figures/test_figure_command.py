@@ -70,7 +70,7 @@ def test_a_picture_is_the_same_file_again(folder, suffix):
 
 def test_selection():
     assert figure_command.select(["all"]) == figure_command.select(["switch", "all"]) == list(FIGURES)
-    assert figure_command.select(["switch", "sam_floor", "switch"]) == ["switch", "sam_floor"]
+    assert figure_command.select(["switch", "sam-floor", "switch"]) == ["switch", "sam_floor"]
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from simulate.parameters import ParameterError
 from simulate.streams import stream
 
 
-def plain(n, m, c, e0, steps, seed, start, met, flipped):
+def plain(n, m, c, e0, steps, seed, start, met, flipped, symmetric=True):
     """Every pair looked at: the equations of the module, p given by the set of flipped samples."""
     rng = stream("limit-system", seed, samples=n, width=m)
     z, matrix, u = rng.standard_normal((2 * m, n)), rng.standard_normal((n, n)), rng.standard_normal(n)
-    g = (matrix + matrix.T) / np.sqrt(2.0 * n)
+    g = (matrix + matrix.T) / np.sqrt(2.0 * n) if symmetric else matrix / np.sqrt(n)
     np.fill_diagonal(g, 0.0)
     J = [1.0] * m + [-1.0] * m
     y = [1.0] * (n - n // 2) + [-1.0] * (n // 2)
@@ -23,11 +23,12 @@ def plain(n, m, c, e0, steps, seed, start, met, flipped):
     Phi, on, spent = np.zeros((2 * m, n)), np.zeros((2 * m, n), bool), np.zeros((2 * m, n), bool)
     for step in range(steps + 1):
         x = [sum(Phi[r, i] for r in range(2 * m) if J[r] == y[i]) / m for i in range(n)]
+        field = c * z + met * np.outer(J, u) + (np.outer(J, y) * Phi) @ g
         if step == steps:
+            on |= (field > 0.0) & np.equal.outer(J, y)
             signed = np.outer(J, y) * Phi
             response = signed @ signed.T / n
             return x, on.sum() / (m * n), c * c + np.trace(response) / (2 * m), response[:m, m:].mean()
-        field = c * z + met * np.outer(J, u) + (np.outer(J, y) * Phi) @ g
         for i in range(n):
             s = 1.0 / (1.0 + np.exp(x[i] + b[i]))
             for r in range(2 * m):
@@ -39,10 +40,10 @@ def plain(n, m, c, e0, steps, seed, start, met, flipped):
     return None
 
 
-@pytest.mark.parametrize(("start", "met"), [(0.0, 0.0), (0.5, 0.8)])
-def test_single_steps_are_those_of_the_plain_loop(start, met):
+@pytest.mark.parametrize(("start", "met", "symmetric"), [(0.0, 0.0, True), (0.5, 0.8, True), (0.0, 0.0, False)])
+def test_single_steps_are_those_of_the_plain_loop(start, met, symmetric):
     """With e0 = 1 a block is a step, and twelve of them agree to rounding; p = 0.2 flips one sample of either class."""
-    given = {"n": 11, "m": 4, "c": 0.3, "e0": 1.0, "seed": 5, "start": start, "met": met}
+    given = {"n": 11, "m": 4, "c": 0.3, "e0": 1.0, "seed": 5, "start": start, "met": met, "symmetric": symmetric}
     x, active, K_d, K_x = plain(steps=12, flipped={0, 10}, **given)
     run = run_limit_system(p=0.2, eps=1e-6, max_steps=12, **given)
     assert run.curves["tau"].tolist() == list(range(13))
@@ -68,6 +69,14 @@ def test_advance_stops_at_the_loss():
 
 
 @pytest.mark.parametrize("run", [run_limit_system, run_effective_process])
+def test_half_of_the_pairs_are_on_before_the_first_step(run):
+    active = run(200, 20, 0.2, eps=0.3).curves["active"]
+    assert active[0] == pytest.approx(0.5, abs=0.05)  # 4000 pairs: six standard deviations
+    assert (np.diff(active) >= 0.0).all()
+    assert active[-1] > 0.6
+
+
+@pytest.mark.parametrize("run", [run_limit_system, run_effective_process])
 def test_runs_are_reproducible_and_say_how_they_ended(run):
     first, again, other = (run(30, 5, 0.2, eps=0.1, seed=seed) for seed in (1, 1, 2))
     assert all(np.array_equal(first.curves[name], again.curves[name]) for name in first.curves)
@@ -85,7 +94,7 @@ def test_gaussian_paths_have_their_covariance():
     rng = np.random.default_rng(0)
     rows = np.cumsum(rng.standard_normal((6, 50)), axis=0)
     paths = GaussianPaths(1.0 / 50)
-    drawn = np.array([paths.extend(row, (rng.standard_normal(100_000),))[0] for row in rows])
+    drawn = np.array([paths.extend(row, rng.standard_normal(100_000)) for row in rows])
     assert np.cov(drawn) == pytest.approx(rows @ rows.T / 50, rel=0.05, abs=0.05)
     assert paths.factor @ paths.factor.T == pytest.approx(rows @ rows.T / 50, rel=1e-8)
 

@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from simulate import executor as executor_module
 from simulate import scan as scan_module
 from simulate.conv_run import ConvSpec, VectorFile
 from simulate.parameters import ParameterError
@@ -321,24 +324,34 @@ def hundred(tmp_path_factory):
     return scanned(tmp_path_factory.mktemp("hundred"), replace(PLAN, seeds=100))
 
 
+def carried_on(folder, told):
+    """Carry the hundred seeds on in small chunks, each flushed; tell how many runs are stored after each."""
+    scan_module.FLUSH_SECONDS, executor_module._LARGEST_CHUNK = 0.0, 8
+    with opened(folder, replace(PLAN, seeds=100), specify) as scan:
+        scan.run(progress=lambda done, failed: told.send(len(scan.store)))
+
+
 def test_killed_scan_is_carried_on(tmp_path, hundred):
-    """Killed again and again, after a random number of chunks: what was flushed stays, and nothing comes twice."""
-    rng, plan = np.random.default_rng(0), replace(PLAN, seeds=100)
-    code = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
-    environment = {**os.environ, "PYTHONPATH": str(Path(scan_module.__file__).parents[1])}
-    flushed = 0
-    for _ in range(4):
-        command = [sys.executable, "-c", code]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    """Killed at twenty random moments: what was flushed stays, and nothing comes twice."""
+    rng, plan, flushed = np.random.default_rng(0), replace(PLAN, seeds=100), [0]
+    context = get_context("forkserver")  # whose children start at once, with everything imported
+    context.set_forkserver_preload(["simulate.conv_run", "simulate.scan"])
+    for _ in range(20):
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=carried_on, args=(tmp_path, there))
+        process.start()
+        there.close()
         for _ in range(int(rng.integers(1, 5))):
-            if (line := process.stdout.readline()).strip().isdigit():
-                flushed = int(line)
+            assert here.poll(60)
+            flushed.append(here.recv())
+        time.sleep(rng.uniform(0.0, 0.005))  # a chunk and its flush take a few milliseconds
         process.kill()
-        process.stdout.close()
-        process.wait()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         keys = [key for t in Scan(tmp_path, plan, specify).store.tables(["key"]) for key in t["key"].to_pylist()]
-        assert len(keys) == len(set(keys)) >= flushed
-    assert 0 < flushed < plan.size
+        assert len(keys) == len(set(keys)) >= flushed[-1]
+    assert flushed == sorted(flushed)
+    assert 0 < flushed[-1] < plan.size
     assert scanned(tmp_path, plan).equals(hundred)
 
 

@@ -103,6 +103,7 @@ def test_claim_is_declared_in_full(claim):
     """What `sharpbounds check --declared` looks at; test_contract shows that its rules can fail."""
     assert not any(declared(claim).values()), declared(claim)
     assert claim.id.partition("/")[0] in papers()
+    assert claim.formula
 
 
 def test_every_outcome_that_is_expected_somewhere():
