@@ -213,6 +213,7 @@ def test_files_that_cannot_be_read(tmp_path, name):
 
 def test_other_files_are_refused(file):
     assert "a Python file" in call("verify", file(name="theorem.txt")).output
+    assert call("verify", "x" * 5000).exit_code == 2
     assert "must be an id or glob of ids among mine/first" in call("verify", f"{file()}::mine/third").output
 
 

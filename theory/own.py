@@ -5,6 +5,7 @@ worker process that is sent what the file defines finds it again.
 """
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ if _Finder not in sys.meta_path:
 
 def is_file(pattern: str) -> bool:
     """Return whether a pattern names a file of claims, or the part of one that FILE::GLOB takes."""
-    return pattern.partition("::")[0].endswith(".py") or Path(pattern).is_file()
+    return pattern.partition("::")[0].endswith(".py") or os.path.isfile(pattern)
 
 
 def load(name: str):
