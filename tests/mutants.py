@@ -22,6 +22,7 @@ import functools
 import importlib
 import inspect
 import json
+import resource
 import signal
 import sys
 import time
@@ -49,7 +50,8 @@ REASONS = Path(__file__).with_suffix(".toml")
 ENOUGH = 5  # mutants of what is predicted; with fewer the forms within the observation are mutated too
 MOST = 12  # of these, evenly chosen: each observes the claim anew
 
-CPU_SECONDS = 10.0  # for one mutant: an iteration that no longer ends is noticed as well
+CPU_SECONDS = 10.0  # for one mutant: an iteration that no longer ends is noticed as well,
+MOST_BYTES = 6 << 30  # and an array that grows without measure
 
 # the operators
 
@@ -488,6 +490,7 @@ def _stop(number, frame):
 def examine(claim_id):
     """Return (id, seconds, [(mutant, fate, what the judge says)], mutants left out) of one claim."""
     signal.signal(signal.SIGVTALRM, _stop)
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     claim, start = claims()[claim_id], time.perf_counter()
     predict, _, expected = carried(claim)
     with Runner(1, Store()) as runner, single_threaded():
