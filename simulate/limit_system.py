@@ -78,14 +78,14 @@ def run_limit_system(n, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.
     Phi, on, fresh = np.zeros((2 * m, n)), np.zeros((2 * m, n), bool), ~own  # Phi with its sign s
     x, S, taken, rows = np.zeros(n), np.zeros(n), 0.0, []
     while True:
+        before = first + Phi @ g
+        on |= own & (before > 0.0)
         loss = mean_loss(x + offset)
         rows.append((e0 * taken, on.sum() / (m * n), x.mean(), S.mean(), loss, 0.5 * (clean * S).mean()))
         if loss <= eps * (1.0 + 1e-12) or taken >= max_steps:
             break
         s = expit(-(x + offset))
         steps = min(block_steps(s.mean(), S.mean(), c, e0), max_steps - taken)
-        before = first + Phi @ g
-        on |= own & (before > 0.0)
         kicked = fresh & (before > 0.0)
         Phi -= kicked * (e0 * s)
         fresh &= ~kicked

@@ -23,11 +23,12 @@ def plain(n, m, c, e0, steps, seed, start, met, flipped):
     Phi, on, spent = np.zeros((2 * m, n)), np.zeros((2 * m, n), bool), np.zeros((2 * m, n), bool)
     for step in range(steps + 1):
         x = [sum(Phi[r, i] for r in range(2 * m) if J[r] == y[i]) / m for i in range(n)]
+        field = c * z + met * np.outer(J, u) + (np.outer(J, y) * Phi) @ g
         if step == steps:
+            on |= (field > 0.0) & np.equal.outer(J, y)
             signed = np.outer(J, y) * Phi
             response = signed @ signed.T / n
             return x, on.sum() / (m * n), c * c + np.trace(response) / (2 * m), response[:m, m:].mean()
-        field = c * z + met * np.outer(J, u) + (np.outer(J, y) * Phi) @ g
         for i in range(n):
             s = 1.0 / (1.0 + np.exp(x[i] + b[i]))
             for r in range(2 * m):
@@ -65,6 +66,14 @@ def test_advance_stops_at_the_loss():
     assert mean_loss(margin + active * gained) == pytest.approx(0.15, rel=1e-9)
     assert gained[1] == pytest.approx(s[1] * steps * 0.1)
     assert advance(margin, active, s, 1, 0.1, 0.15)[1] == pytest.approx(0.1 * s)
+
+
+@pytest.mark.parametrize("run", [run_limit_system, run_effective_process])
+def test_half_of_the_pairs_are_on_before_the_first_step(run):
+    active = run(200, 20, 0.2, eps=0.3).curves["active"]
+    assert active[0] == pytest.approx(0.5, abs=0.05)  # 4000 pairs: six standard deviations
+    assert (np.diff(active) >= 0.0).all()
+    assert active[-1] > 0.6
 
 
 @pytest.mark.parametrize("run", [run_limit_system, run_effective_process])
