@@ -11,6 +11,10 @@ The face of the project: the command line, and the same as Python calls.
     results = sharpbounds.simulate(spec, seeds=16)
     print(sum(result.clean_error for result in results) / 16)
 
+    spec = sharpbounds.conv(n=20, d=10**12, mu=500, sigma_0=1e-13, eta=2e-11, labels="balanced")
+    prediction = sharpbounds.predict(spec, level="closed")
+    print(prediction.clean_error.value, prediction.critical_mu.value, prediction.in_scope)
+
     spec = sharpbounds.diagonal(n=20, d=30, alpha=0.05, rule="1-sam-flow", rho=0.1)
     results = sharpbounds.simulate(spec, seeds=16)
     print(sum(result.test_loss for result in results) / 16)
@@ -36,6 +40,7 @@ _PUBLIC = {
     "diagonal": "theory.diagonal_command:diagonal_spec",
     "finite_sum": "theory.finite_sum_command:finite_sum_spec",
     "simulate": "theory.simulate_output:simulate_seeds",
+    "predict": "theory.ours.prediction",
 }
 __all__ = ["main", *_PUBLIC]
 
@@ -91,6 +96,11 @@ simulate_group = _group(
     },
     "Simulate a model exactly.",
 )
+predict_group = _group(
+    "predict",
+    {"conv": "theory.predict_command:conv"},
+    "Predict what a simulation will show, without one.",
+)
 main = _group(
     "sharpbounds",
     {
@@ -98,6 +108,7 @@ main = _group(
         "show": "theory.commands:show",
         "verify": "theory.commands:verify",
         "simulate": "sharpbounds:simulate_group",
+        "predict": "sharpbounds:predict_group",
         "scan": "theory.scan_command:scan",
         "boundary": "theory.boundary_command:boundary",
         "plot": "figures.plot_command:plot",

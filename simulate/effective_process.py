@@ -22,7 +22,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import expit
 
-from simulate.limit_system import CURVES, LimitRun, advance, block_steps, mean_loss
+from simulate.limit_system import CURVES, LimitRun, advance, block_steps, mean_loss, most_blocks
 from simulate.parameters import integer, real
 from simulate.streams import stream
 
@@ -33,27 +33,34 @@ class GaussianPaths:
     """Centred Gaussian paths in time, a row at a time, with the covariance of a population's coefficients.
 
     `recorded` holds the coefficients' rows (blocks, entries), `scale` makes their products a covariance; `drawn` holds
-    the white noise (blocks, paths) of the paths.
+    the white noise (blocks, paths) of the paths; both grow by doubling.
     """
 
     def __init__(self, scale, jitter=1e-10):
         self.scale, self.jitter = scale, jitter
-        self.recorded, self.drawn, self.factor = [], [], np.zeros((0, 0))
+        self.recorded, self.drawn, self.factor = None, None, np.zeros((0, 0))
 
     def extend(self, row, white):
-        """Take the coefficients' next row and a tuple of white noise; return the paths' next values, like it."""
-        self.recorded.append(row)
-        self.drawn.append(white)
-        covariance = self.scale * np.array([np.dot(row, past) for past in self.recorded])
-        last = len(covariance) - 1
+        """Take the coefficients' next row (entries,) and white noise of any shape; return the paths' next values."""
+        last = len(self.factor)
+        self.recorded = _with_row(self.recorded, last, row)
+        self.drawn = _with_row(self.drawn, last, white.ravel())
+        covariance = self.scale * (self.recorded[: last + 1] @ row)
         known = solve_triangular(self.factor, covariance[:last], lower=True) if last else np.zeros(0)
         left = max(covariance[last] - known @ known, self.jitter * covariance[last])
         self.factor = np.block([[self.factor, np.zeros((last, 1))], [known, np.sqrt(left)]])
-        weights = self.factor[last]
-        return tuple(
-            sum(weight * noise[part] for weight, noise in zip(weights, self.drawn, strict=True))
-            for part in range(len(white))
-        )
+        return (self.factor[last] @ self.drawn[: last + 1]).reshape(white.shape)
+
+
+def _with_row(rows, count, row):
+    """Return an array that holds `count` rows of `rows` and then `row`: the same one where there is room."""
+    if rows is None or count == len(rows):
+        grown = np.empty((max(32, 2 * count), len(row)))
+        if count:
+            grown[:count] = rows
+        rows = grown
+    rows[count] = row
+    return rows
 
 
 def run_effective_process(
@@ -83,7 +90,7 @@ def run_effective_process(
     while True:
         loss = mean_loss(x + offset)
         rows.append((e0 * taken, on.mean(), x.mean(), S.mean(), loss, 0.5 * (clean * S).mean()))
-        if loss <= eps * (1.0 + 1e-12) or taken >= max_steps:
+        if loss <= eps * (1.0 + 1e-12) or taken >= max_steps or len(rows) > most_blocks(eps):
             break
         s = expit(-(x + offset))
         steps = min(block_steps(s.mean(), S.mean(), c, e0), max_steps - taken)
@@ -92,15 +99,18 @@ def run_effective_process(
         Phi += on * gained[:, None]
 
         centre, spread = _split(Phi, kicks)
-        common = means.extend(centre, tuple(rng.standard_normal((2, n, 1))))
-        white = rng.standard_normal((2, n, m))
-        apart = deviations.extend(spread, tuple(white - white.mean(axis=2, keepdims=True)))
+        common, white = rng.standard_normal((2, n, 1)), rng.standard_normal((2, n, m))
+        with np.errstate(over="ignore", invalid="ignore"):
+            common = means.extend(centre, common)
+            apart = deviations.extend(spread, white - white.mean(axis=2, keepdims=True))
+        if not (np.isfinite(common).all() and np.isfinite(apart).all()):  # many blocks after the last crossing
+            break
         grown = Phi.mean(axis=1)
         dx *= (1.0 + np.exp(x + offset)) / (1.0 + np.exp(grown + offset))
         off = (~on).sum(axis=1)
         f = (grown @ off) / max(off.sum(), 1)
         back = grown / f * 0.5 * (dx - jumps).mean() if reaction and f > 0.0 else np.zeros(n)
-        after = first + np.array(common) + np.array(apart)
+        after = first + common + apart
         after[0] += back[:, None]
 
         crossed = ~on & (after[0] > 0.0)

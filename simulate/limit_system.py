@@ -33,7 +33,8 @@ class LimitRun:
 
     `curves` holds arrays (K,), means over samples: tau, active (share of own-class pairs on), margin x, S = ∫ s dtau,
     loss, and signal, half the mean of ± S, − for flipped labels. K_d, K_o, K_x: mean variance, covariance within a
-    class and across classes of the neurons' responses to a fresh noise vector. status `stopped` or `max-steps`.
+    class and across classes of the neurons' responses to a fresh noise vector. status `stopped` or `max-steps` (or
+    `most_blocks`).
     """
 
     status: str
@@ -51,6 +52,11 @@ def flow(margin, active, time):
 def block_steps(s, S, c, e0):
     """Return a block's steps: the mean of S is to grow by about 0.1 · min(S + c/2, 1), and by a step at least."""
     return max(1, int(0.1 * min(S + 0.5 * c, 1.0) / (s * e0)))
+
+
+def most_blocks(eps):
+    """Return how many blocks are far more than it takes; a sample that no own-class neuron is on for takes no end."""
+    return 200 + 40 * max(0.0, -np.log(eps))
 
 
 def mean_loss(margin):
@@ -82,7 +88,7 @@ def run_limit_system(n, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.
         on |= own & (before > 0.0)
         loss = mean_loss(x + offset)
         rows.append((e0 * taken, on.sum() / (m * n), x.mean(), S.mean(), loss, 0.5 * (clean * S).mean()))
-        if loss <= eps * (1.0 + 1e-12) or taken >= max_steps:
+        if loss <= eps * (1.0 + 1e-12) or taken >= max_steps or len(rows) > most_blocks(eps):
             break
         s = expit(-(x + offset))
         steps = min(block_steps(s.mean(), S.mean(), c, e0), max_steps - taken)

@@ -71,8 +71,8 @@ def outside(*arguments, **environment):
 
 MODELS = [("simulate", "conv"), ("simulate", "diagonal"), ("simulate", "finite-sum")]
 COMMANDS = [
-    (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("scan",), ("boundary",), ("plot",), ("figure",),
-    ("cite",),
+    (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("predict",), ("predict", "conv"), ("scan",),
+    ("boundary",), ("plot",), ("figure",), ("cite",),
 ]  # fmt: skip
 
 
@@ -742,7 +742,7 @@ def test_public_names():
     assert sharpbounds.check is importlib.import_module("theory.check").check
     assert all(callable(getattr(sharpbounds, name)) for name in sharpbounds.__all__)
     models = {"conv", "diagonal", "finite_sum"}
-    assert set(sharpbounds.__all__) == {"main", "claims", "papers", "check", "verify", "simulate", *models}
+    assert set(sharpbounds.__all__) == {"main", "claims", "papers", "check", "verify", "simulate", "predict", *models}
     for name in ("nope", "Verify", "__wrapped__"):
         with pytest.raises(AttributeError, match=name):
             getattr(sharpbounds, name)

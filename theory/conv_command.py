@@ -9,6 +9,7 @@ from theory.parameter_types import BATCH_SIZE, COUNT
 from theory.simulate_output import Shown, every, given, run_and_print, run_options, seeded
 
 RULES = ("sgd", "sam", "sam-then-sgd")
+LEVELS = ("effective", "limit", "closed")  # of `theory.ours.prediction`
 
 
 def conv_spec(
@@ -118,9 +119,13 @@ _FROM_FILE = ("n", "d", "patches", "mu", "labels", "noise_patches")
 )  # fmt: skip
 @click.option("--density", type=float, default=1.0, show_default=True, help="Share of weights kept, at random.")
 @click.option("--decay", type=float, default=0.0, show_default=True, help="Weight decay: W (1 − eta · decay).")
+@click.option(
+    "--compare", type=click.Choice(LEVELS), is_flag=False, flag_value="effective",
+    help="Put the means beside what `predict conv` says. [effective, or one of its other levels]",
+)  # fmt: skip
 @run_options
 @click.pass_context
-def conv(context, seeds, record, save, workers, as_json, **letters):
+def conv(context, seeds, record, save, workers, as_json, compare, **letters):
     """Train the two-layer convolutional ReLU network on signal plus noise, exactly.
 
     Chen et al. 2023's setting: each sample is a signal patch ŷ·mu and P − 1 noise patches; the clean error is that of
@@ -134,4 +139,9 @@ def conv(context, seeds, record, save, workers, as_json, **letters):
             if name in decided:
                 reject("--" + name.replace("_", "-"), value, "left out with --data, whose file decides it")
     spec = conv_spec(**letters, record=every(record, letters["max_steps"]))
-    run_and_print(seeded(spec, seeds), SHOWN, record, save, workers, as_json)
+    comparison = None
+    if compare is not None:
+        from theory.predict_command import Comparison
+
+        comparison = Comparison(spec, compare, seeds)
+    run_and_print(seeded(spec, seeds), SHOWN, record, save, workers, as_json, comparison=comparison)

@@ -27,7 +27,7 @@ _IDLE = {  # letters that a rule has no use for, where the rule is an axis: `sim
     "diagonal": dict.fromkeys(("gd", "sgd", "gradient-flow"), _SAM["diagonal"]),
     "finite-sum": dict.fromkeys(("gd", "sgd"), (*_SAM["finite-sum"], "lam")) | dict.fromkeys(("usam", "sam"), ("lam",)),
 }
-_OF_A_RUN = ("seeds", "seed", "record", "record_times", "save", "workers", "as_json", "sharpness")
+_OF_A_RUN = ("seeds", "seed", "record", "record_times", "save", "workers", "as_json", "sharpness", "compare")
 
 
 def model_options(model):

@@ -80,10 +80,11 @@ class Shown:
     series: tuple[str, ...] = ()
 
 
-def run_and_print(specs, shown, record, save, workers, as_json, constants=None):
+def run_and_print(specs, shown, record, save, workers, as_json, constants=None, comparison=None):
     """Carry out the runs of a command, one a seed, write them to `save` and print them.
 
-    `record` is what the user gave; `constants(spec)` a dictionary of numbers to be printed with each run.
+    `record` is what the user gave; `constants(spec)` a dictionary of numbers to be printed with each run;
+    `comparison(results)` returns what is said of all of them beside a prediction, as text and as plain data.
     """
     from simulate.runner import Runner
     from theory.commands import check_output, plain_json, write_whole
@@ -97,6 +98,7 @@ def run_and_print(specs, shown, record, save, workers, as_json, constants=None):
         for one, result in zip(specs, results, strict=True)
     ]
     found = [constants(one) for one in (specs if save or as_json else specs[:1])] if constants else []
+    text, beside = comparison(results) if comparison else ("", {})
     if save:
         write_whole(save, _archive(spec, runs, results, found))
     if as_json:
@@ -106,7 +108,7 @@ def run_and_print(specs, shown, record, save, workers, as_json, constants=None):
                 run["recorded"] = {name: result.history[name] for name in ("step", *shown.series)}
             if found:
                 run["constants"] = found[k]
-        click.echo(json.dumps(plain_json({"spec": plain, "runs": runs}), indent=2))
+        click.echo(json.dumps(plain_json({"spec": plain, "runs": runs, **beside}), indent=2))
     else:
         _table(runs, shown)
         if shown.series and record:
@@ -114,6 +116,8 @@ def run_and_print(specs, shown, record, save, workers, as_json, constants=None):
         if found:
             texts = (f"{name} = {value:.5g}" for name, value in found[0].items())
             click.echo(f"\nconstants of seed {spec.seed}: " + ", ".join(texts))
+        if text:
+            click.echo("\n" + text)
 
 
 def _series(results, name):

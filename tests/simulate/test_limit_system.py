@@ -94,7 +94,7 @@ def test_gaussian_paths_have_their_covariance():
     rng = np.random.default_rng(0)
     rows = np.cumsum(rng.standard_normal((6, 50)), axis=0)
     paths = GaussianPaths(1.0 / 50)
-    drawn = np.array([paths.extend(row, (rng.standard_normal(100_000),))[0] for row in rows])
+    drawn = np.array([paths.extend(row, rng.standard_normal(100_000)) for row in rows])
     assert np.cov(drawn) == pytest.approx(rows @ rows.T / 50, rel=0.05, abs=0.05)
     assert paths.factor @ paths.factor.T == pytest.approx(rows @ rows.T / 50, rel=1e-8)
 

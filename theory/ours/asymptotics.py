@@ -5,7 +5,7 @@ q = n ‖mu‖⁴/((P − 1)⁴ sigma_p⁴ d): time tau = e0 · steps, pre-activ
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import brentq
@@ -23,9 +23,10 @@ class Asymptotics:
     width m, flip_rate p (the share flipped exactly). Along time `tau` (K,), averaged over samples: the share `active`
     of own-class pairs that are on, the noise part `margin` x of the margin, S = ∫ s dtau, the training `loss`, and
     `signal`, which times n · SNR² is gamma − start: ½[(1 − p) S_clean − p S_flipped]. At the end: K_d, K_o, K_x (see
-    `theory.ours.response`). `errors` holds the Monte-Carlo standard errors of the last of each curve and of the K, by
-    name; the closed form has none. `finished` is the share of draws that reached their loss, of which these are the
-    means.
+    `theory.ours.response`). `time` is the tau at which the loss is reached. `errors` holds the Monte-Carlo standard
+    errors of the last of each curve and of the K, by name; the closed form has none. `covariance` (4, 4) is that of
+    the final signal, K_d, K_o and K_x, None without errors. `finished` is the share of draws that reached their loss,
+    of which these are the means.
     """
 
     width: int
@@ -42,6 +43,22 @@ class Asymptotics:
     K_x: float
     errors: Mapping[str, float] = field(default_factory=dict)
     finished: float = 1.0
+    time: float = np.nan
+    covariance: np.ndarray | None = None
+
+    def standard_error(self, function):
+        """Return the Monte-Carlo error of function(self), a function of the final signal and the K; None without."""
+        if self.covariance is None:
+            return None
+        values, axes = np.linalg.eigh(self.covariance)  # along which they vary independently
+        moves = [axis * np.sqrt(max(value, 0.0)) for value, axis in zip(values, axes.T, strict=True)]
+        return float(np.sqrt(sum((function(self._moved(v)) - function(self._moved(-v))) ** 2 for v in moves))) / 2.0
+
+    def _moved(self, by):
+        signal, K_d, K_o, K_x = by
+        return replace(
+            self, signal=self.signal + signal, K_d=self.K_d + K_d, K_o=self.K_o + K_o, K_x=self.K_x + K_x
+        )
 
     def gamma(self, n, d, P, mu, sigma_p):
         """Return the signal coefficient along tau (K,)."""
@@ -74,11 +91,11 @@ class Asymptotics:
         return (signal_needed(level, *self._response) / self.signal[-1]) ** 2
 
     def critical_signal(self, level, n, d, P, sigma_p):
-        """Return the ‖mu‖ at which the clean error at finite d is `level`, in (0, ½); start = 0.
+        """Return the ‖mu‖ at which the clean error at finite d is `level`, in (0, ½), the responses as they are.
 
-        As d → ∞ it is (q_c d/n)^(1/4) (P − 1) sigma_p.
+        As d → ∞ and start = 0 it is (q_c d/n)^(1/4) (P − 1) sigma_p.
         """
-        high = critical_signal(n, P, sigma_p, d, self.critical_q(level))
+        high = (P - 1) * sigma_p if self.start else critical_signal(n, P, sigma_p, d, self.critical_q(level))
         while self.clean_error_at(n, d, P, high, sigma_p) > level:  # at finite d it takes more
             high *= 2.0
         return brentq(lambda mu: self.clean_error_at(n, d, P, mu, sigma_p) - level, 0.0, high, rtol=1e-12)

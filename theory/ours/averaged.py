@@ -4,6 +4,7 @@ Both average independent draws into one `Asymptotics`, with standard errors.
 """
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from simulate.effective_process import run_effective_process
 from simulate.limit_system import CURVES, run_limit_system
@@ -36,12 +37,14 @@ def _average(run, setting, p, draws, seed, start, met, **options):
 
     A draw with a sample that no own-class neuron is on for, ever, does not reach its loss: it is left out.
     """
-    every = [run(*setting, k, start, met, **options) for k in range(seed, seed + integer("draws", draws, 2))]
+    with threadpool_limits(1):  # products this small lose by threads
+        every = [run(*setting, k, start, met, **options) for k in range(seed, seed + integer("draws", draws, 2))]
     runs = [one for one in every if one.status == "stopped"]
     if len(runs) < 2:
         reject("eps", setting[4], "a training loss that two draws reach at least")
-    ends = np.array([[one.curves[name][-1] for name in CURVES[1:]] + [one.K_d, one.K_o, one.K_x] for one in runs])
-    errors = dict(zip((*CURVES[1:], "K_d", "K_o", "K_x"), ends.std(axis=0, ddof=1) / np.sqrt(len(runs)), strict=True))
+    ends = np.array([[one.curves[name][-1] for name in CURVES] + [one.K_d, one.K_o, one.K_x] for one in runs])
+    covariance = np.cov(ends.T) / len(runs)
+    errors = dict(zip((*CURVES, "K_d", "K_o", "K_x"), np.sqrt(covariance.diagonal()), strict=True))
     tau = np.expm1(np.linspace(0.0, np.log1p(max(one.curves["tau"][-1] for one in runs)), GRID))
     curves = [
         np.mean([np.interp(np.log1p(tau), np.log1p(one.curves["tau"]), one.curves[name]) for one in runs], axis=0)
@@ -49,4 +52,7 @@ def _average(run, setting, p, draws, seed, start, met, **options):
     ]
     active, margin, S, loss, signal = curves
     K = [float(value) for value in ends.mean(axis=0)[-3:]]
-    return Asymptotics(setting[1], p, start, tau, active, margin, S, loss, signal, *K, errors, len(runs) / draws)
+    return Asymptotics(
+        setting[1], p, start, tau, active, margin, S, loss, signal, *K, errors, len(runs) / draws,
+        float(ends[:, 0].mean()), covariance[len(CURVES) - 1 :, len(CURVES) - 1 :],
+    )  # fmt: skip

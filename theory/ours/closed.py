@@ -55,10 +55,12 @@ def predict(c, m, p=0.1, eps=0.01, e0=0.1, active=active_fraction) -> Asymptotic
     margin = integral(a)
     spread = float(integral(a * (S - path))[-1])
     slope = expit(-margin)
+    tau = integral(1.0 + np.exp(margin))
     kick = e0 * (0.5 * a[0] + float(np.diff(a) @ (slope[1:] + slope[:-1])) / 2.0)
     return Asymptotics(
-        m, p, 0.0, integral(1.0 + np.exp(margin)), a, margin, path, np.log1p(np.exp(-margin)),
+        m, p, 0.0, tau, a, margin, path, np.log1p(np.exp(-margin)),
         0.5 * (1.0 - 2.0 * p) * path, c * c + spread, (0.5 * x * x - spread / m) / (1.0 - 1.0 / m), -x * kick,
+        time=float(tau[-1]),
     )  # fmt: skip
 
 

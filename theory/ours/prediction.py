@@ -1,0 +1,380 @@
+"""What the sharp asymptotics predict of a run: a `ConvSpec` in, every observable of the run out, at any dimension.
+
+Three levels: `effective` (n → ∞, the default) and `limit` (at the run's own n) are drawn and carry standard errors;
+`closed` is a formula and carries none. SAM's phase is a closed form at every level (`theory.ours.sam_phase`).
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+from simulate.parameters import ParameterError, choice, integer, reject
+from simulate.signal_noise import SignalNoise
+from theory.chen2023.setting import benign_parameter, resulting_flip_rate, sam_radius
+from theory.conv_command import LEVELS
+from theory.ours.asymptotics import Asymptotics
+from theory.ours.averaged import effective_process, limit_system, signal_met
+from theory.ours.closed import predict as closed_form
+from theory.ours.sam_phase import phase_time, saturation, signal_learned, steps_to_learn
+from theory.parameter_types import Level
+
+DRAWS = {"effective": 8, "limit": 32}
+PAIRS, FEWEST, MOST = 10_000, 50, 500  # own-class pairs of a draw of the effective process, and bounds of its samples
+ROUNDS = 8  # in which the critical signal after SAM and the length of SAM's phase are to settle
+
+
+class Estimate(NamedTuple):
+    """A value and its Monte-Carlo standard error; None where it is computed without draws."""
+
+    value: float
+    error: float | None = None
+
+
+class Condition(NamedTuple):
+    """What the derivation asks of a setting: its value there, and the largest at which it was found to hold."""
+
+    name: str
+    value: float
+    largest: float
+    text: str
+
+    @property
+    def met(self):
+        """Whether the setting is within."""
+        return bool(self.value <= self.largest)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is predicted of a run; every result an `Estimate` under the run's own name for it.
+
+    `draws` names number, samples and seed of the draws, None for the closed form. critical_mu is the ‖mu‖ at which
+    the clean error is `target`, the length of SAM's phase in units of its growth time (kappa) kept; sam_needed the
+    steps of SAM after which it is, NaN where no number does, with the gamma that they learn. `curve` holds arrays
+    along SGD's phase, means over samples: steps (SAM's included), active_fraction, margin (its noise part), S,
+    gamma and loss. `scope` are the conditions of the derivation.
+    """
+
+    level: str
+    regime: str
+    draws: Mapping[str, int] | None
+    setting: Mapping[str, float]
+    target: Level
+    results: Mapping[str, Estimate]
+    curve: Mapping[str, np.ndarray]
+    scope: tuple[Condition, ...]
+
+    def __getattr__(self, name):
+        if name.startswith("_") or name not in self.results:
+            raise AttributeError(name)
+        return self.results[name]
+
+    @property
+    def in_scope(self):
+        """Whether every condition of the derivation is met."""
+        return all(condition.met for condition in self.scope)
+
+    def to_dict(self) -> dict:
+        """Return plain data."""
+        return {
+            "level": self.level,
+            "regime": self.regime,
+            "draws": self.draws,
+            "errors": "none: closed form" if self.draws is None else "standard errors over draws",
+            "setting": dict(self.setting),
+            "target": {"level": str(self.target), "clean_error": _clean(self.target, self.setting["p"])},
+            **{name: estimate._asdict() for name, estimate in self.results.items()},
+            "curve": dict(self.curve),
+            "scope": {
+                "inside": self.in_scope,
+                "conditions": [condition._asdict() | {"met": condition.met} for condition in self.scope],
+            },
+        }
+
+
+def predict(spec, level="effective", target="p+0.1", draws=None, samples=None, seed=0, rows=12) -> Prediction:
+    """Return what is predicted of the runs of `spec` (see `sharpbounds.conv`), without one of them.
+
+    `target` is the error to be met: a number (clean error) or p+NUMBER (test error; p the share flipped). `draws`
+    and, for level `effective`, `samples` of each are by default as many as take seconds. `rows` of the curve. Raises
+    ParameterError for what is not derived.
+    """
+    return _Predictor(spec, choice("level", level, LEVELS), draws, samples, seed).prediction(_level(target), rows)
+
+
+def _level(target) -> Level:
+    import click
+
+    from theory.parameter_types import LEVEL
+
+    try:
+        return LEVEL.convert(target, None, None)
+    except click.BadParameter as error:
+        reject("target", target, f"a number, p+NUMBER or p-NUMBER ({error.message})")
+
+
+def _clean(target, p):
+    """Return the clean error of a target: (test error − p)/(1 − 2p) where it is written with p."""
+    return target.number / (1.0 - 2.0 * p) if target.above_flips else target.number
+
+
+class _Predictor:
+    """The letters of one specification, and the asymptotics at any start of SGD's phase."""
+
+    def __init__(self, spec, level, draws, samples, seed):
+        refuse(spec, level)
+        data = spec.data
+        self.spec, self.level, self.p = spec, level, resulting_flip_rate(data)
+        self.n, self.d, self.P, self.m = data.samples, data.dimension, data.patches, spec.width
+        self.mu, self.sigma_p = data.signal_norm, data.noise_std
+        noise = (self.P - 1) * self.sigma_p
+        self.c = spec.init_std * noise * self.d / np.sqrt(self.n)
+        self.e0 = spec.step_size * noise**2 * self.d / (self.n * self.m)
+        self.sam_steps = spec.sam_steps if spec.rule == "sam-then-sgd" else 0
+        self.gamma = self._learned(self.sam_steps)
+        self.draws = None
+        if level != "closed":
+            self.draws = {"draws": integer("draws", DRAWS[level] if draws is None else draws, 2, 10**6)}
+            if level == "effective":
+                self.draws["samples"] = integer("samples", self._samples() if samples is None else samples, 2, 10**6)
+            elif samples is not None:
+                reject("samples", samples, "left out with level limit, whose samples are the run's own")
+            self.draws["seed"] = integer("seed", seed, 0)
+        elif (draws, samples, seed) != (None, None, 0):
+            reject("draws, samples, seed", (draws, samples, seed), "left out with level closed")
+
+    def _samples(self):
+        """As many as make PAIRS pairs, within bounds, and a multiple of n, for p to be met exactly."""
+        size = min(max(PAIRS // self.m, FEWEST), MOST)
+        return max(size // self.n, 1) * self.n if self.n <= size else size
+
+    def _learned(self, steps):
+        """Return gamma after so many steps of SAM."""
+        return float(signal_learned(self.spec.step_size * self.mu**2 * steps / (2 * self.m), self.p))
+
+    def _outliers(self, gamma, mu):
+        """Return gamma/(sigma_0 √d ‖mu‖): the signal as the noise meets it, against the initial weights."""
+        return float(signal_met(gamma, mu=mu, **self.place) / self.c) if gamma else 0.0
+
+    @property
+    def place(self):
+        """The letters of the methods of `Asymptotics`, without mu."""
+        return {"n": self.n, "d": self.d, "P": self.P, "sigma_p": self.sigma_p}
+
+    def asymptotics(self, gamma, mu) -> Asymptotics:
+        """Return the curves of SGD from signal coefficient `gamma` on."""
+        given = {"p": self.p, "eps": self.spec.stop_loss, "e0": self.e0}
+        if self.level == "closed":
+            return closed_form(self.c, self.m, **given)
+        ratio = self._outliers(gamma, mu)
+        if self.level == "effective" and ratio >= 1.0:
+            reject("gamma/(sigma_0 √d ‖mu‖)", ratio, "< 1 at level effective: above, the signal silences samples. Try "
+                   "level limit, a shorter SAM phase or a larger sigma_0")  # fmt: skip
+        given |= {"start": gamma, "met": ratio * self.c, **self.draws}
+        if self.level == "limit":
+            return limit_system(self.n, self.c, self.m, **given)
+        try:
+            return effective_process(self.c, self.m, **given)
+        except ParameterError:  # of n → ∞ samples some have no neuron, for good
+            reject("stop_loss", self.spec.stop_loss, "a loss that two draws reach at least: try level limit")
+
+    def _within(self, gamma, mu):
+        """Return the same, or None where the signal silences samples."""
+        try:
+            return self.asymptotics(gamma, mu) if self._outliers(gamma, mu) < 1.0 else None
+        except ParameterError:
+            return None
+
+    def prediction(self, target, rows) -> Prediction:
+        goal = _clean(target, self.p)
+        if not 0.0 < goal < 0.5:
+            reject("target", str(target), "a clean error > 0 and < 0.5, or the test error p + (1 - 2p) times one")
+        found = self.asymptotics(self.gamma, self.mu)
+        errors = found.errors
+
+        def clean_error(one):
+            return float(one.clean_error_at(mu=self.mu, **self.place))
+
+        gamma = found.gamma(mu=self.mu, **self.place)
+        growth = (gamma[-1] - self.gamma) / found.signal[-1] if found.signal[-1] else 0.0
+        clean = Estimate(clean_error(found), found.standard_error(clean_error))
+        results = {
+            "clean_error": clean,
+            "test_error": Estimate(self.p + (1 - 2 * self.p) * clean.value, _times(1 - 2 * self.p, clean.error)),
+            "active_fraction": Estimate(float(found.active[-1]), errors.get("active")),
+            "margin": Estimate(float(found.margin[-1]), errors.get("margin")),
+            "gamma": Estimate(float(gamma[-1]), _times(growth, errors.get("signal"))),
+            # SGD's steps are counted up to the first that is below the loss: half a step more in the mean
+            "steps": Estimate(self.sam_steps + found.time / self.e0 + 0.5, _times(1 / self.e0, errors.get("tau"))),
+            "critical_mu": self._critical(goal, found),
+        }
+        if self.level != "closed":
+            results |= self._needed(goal, found)
+        setting = {
+            "c": self.c, "e0": self.e0, "p": self.p, "sam_steps": self.sam_steps, "sam_gamma": self.gamma,
+            "q": float(benign_parameter(self.n, self.mu, self.P, self.sigma_p, self.d)),
+        }  # fmt: skip
+        flipped = round(self.p * self.n)
+        regime = f"full batches, balanced labels with exactly {flipped} of {self.n} flipped (p = {self.p:g})"
+        return Prediction(
+            self.level, regime, self.draws, setting, target, results, self._curve(found, gamma, rows),
+            self._scope(found, results),
+        )  # fmt: skip
+
+    def _critical(self, goal, found):
+        """Return the ‖mu‖ at which the clean error is `goal`: gamma kept, responses taken anew if they change."""
+        mu, responses = self.mu, found
+        for _ in range(ROUNDS):
+            before, mu = mu, responses.critical_signal(goal, **self.place)
+            if not self.gamma or abs(mu - before) <= 5e-3 * mu:
+                break
+            responses = self._within(self.gamma, mu)
+            if responses is None:
+                return Estimate(np.nan)
+        else:
+            return Estimate(np.nan)
+
+        def error(one, at=mu):
+            return one.clean_error_at(mu=at, **self.place)
+
+        slope = (error(responses, 1.01 * mu) - error(responses, 0.99 * mu)) / (0.02 * mu)
+        return Estimate(mu, _times(1.0 / abs(slope), responses.standard_error(error)))
+
+    def _needed(self, goal, found):
+        """Return sam_needed and the gamma that so many steps learn, for the clean error to be `goal` at this ‖mu‖."""
+        from scipy.optimize import brentq
+
+        nothing = {"sam_needed": Estimate(np.nan), "sam_gamma_needed": Estimate(np.nan)}
+        most = min(0.999 * float(saturation(self.p)), 20.0)
+        if self.mu == 0.0 or goal <= ndtr(-self.mu / ((self.P - 1) * self.sigma_p)):
+            return nothing
+
+        def error(one, start):
+            return dataclasses.replace(one, start=start).clean_error_at(mu=self.mu, **self.place)
+
+        start, responses = self.gamma, found
+        for _ in range(ROUNDS):
+            before = start
+            if error(responses, 0.0) <= goal:
+                start = 0.0
+            elif error(responses, most) >= goal:
+                return nothing
+            else:
+                start = brentq(lambda s, one=responses: error(one, s) - goal, 0.0, most, xtol=1e-9 * most)
+            if abs(start - before) <= 2e-2 * start:
+                break
+            responses = self._within(start, self.mu)
+            if responses is None:
+                return nothing
+        else:
+            return nothing
+        if start == 0.0:
+            return {"sam_needed": Estimate(0, 0.0), "sam_gamma_needed": Estimate(0.0, 0.0)}
+        step = 0.01 * start
+        slope = (error(responses, start + step) - error(responses, start - step)) / (2.0 * step)
+        spread = responses.standard_error(lambda one: error(one, start)) / abs(slope)
+        rate = self.spec.step_size * self.mu**2 / (2 * self.m)  # of T a step
+        steps = steps_to_learn(start, self.m, self.spec.step_size, self.mu, self.p)
+        stretch = float(phase_time(start + step, self.p) - phase_time(start - step, self.p)) / (2.0 * step)
+        return {"sam_needed": Estimate(steps, spread * stretch / rate), "sam_gamma_needed": Estimate(start, spread)}
+
+    def _curve(self, found, gamma, rows):
+        rows = integer("rows", rows, 2, 10_000)
+        tau = np.expm1(np.linspace(0.0, np.log1p(found.time), rows))
+        lines = {
+            "active_fraction": found.active, "margin": found.margin, "S": found.S, "gamma": gamma, "loss": found.loss,
+        }  # fmt: skip
+        curve = {"steps": self.sam_steps + tau / self.e0}
+        for name, line in lines.items():
+            curve[name] = np.interp(np.log1p(tau), np.log1p(found.tau), line)
+            curve[name][-1] = line[-1]  # the mean at each draw's own end
+        return curve
+
+    def _scope(self, found, results):
+        """Return the conditions of the derivation at this setting."""
+        grown = (results["gamma"].value - self.gamma) / results["margin"].value if results["margin"].value else 0.0
+        rows = [
+            Condition("n^2/d", self.n**2 / self.d, 1.0, "other samples' noise is nearly orthogonal"),
+            Condition("e0", self.e0, 3.0, "small steps: eta (P-1)² sigma_p² d/(n m)"),
+            Condition("n/2^m", self.n / 2.0 ** min(self.m, 1000), 0.2, "samples without a neuron at first, expected"),
+            Condition("signal/noise", abs(grown), 0.03, "what SGD adds to gamma against the noise part of the margin"),
+            Condition("steps", results["steps"].value, float(self.spec.max_steps), "the loss is reached in max_steps"),
+        ]
+        if self.draws is not None:
+            rows.append(Condition("unfinished", 1.0 - found.finished, 0.0, "share of draws that never reach the loss"))
+        if self.gamma:
+            radius = sam_radius(self.m, self.n, self.P, self.sigma_p, self.d, 1.0)
+            C3 = radius / self.spec.radius if self.spec.radius else np.inf
+            share = self.spec.radius / (self.spec.init_std * np.sqrt(2 * self.m * self.d))
+            rows.append(Condition("radius/weights", share, 0.1, "tau/(sigma_0 √(2md)): SAM switches no noise on"))
+            rows.append(Condition("C3", C3, 1.0 + 1e-9, "SAM's radius is large enough to silence the noise"))
+            ratio = self._outliers(self.gamma, self.mu)
+            rows.append(Condition("outliers", ratio, 0.78, "gamma/(sigma_0 √d ‖mu‖): the signal silences no sample"))
+        return tuple(rows)
+
+
+def _times(factor, error):
+    return None if error is None else float(abs(factor) * error)
+
+
+def refuse(spec, level):
+    """Raise ParameterError for a specification of which nothing is derived."""
+    if not isinstance(spec.data, SignalNoise):
+        reject("data", spec.data.path, "left out: drawn data are what is predicted")
+    data = spec.data
+    if data.labels != "balanced":
+        reject("labels", data.labels, "balanced: iid labels are not derived")
+    choice("rule", spec.rule, ("sgd", "sam-then-sgd"))
+    if spec.batch_size not in (None, data.samples):
+        reject("batch", spec.batch_size, "full: mini-batches are not derived")
+    if data.noise_patches != "shared" and data.patches != 2:
+        reject("noise_patches", data.noise_patches, "shared: independent ones are not derived")
+    for name, value, allowed in (("density", spec.density, 1.0), ("decay", spec.decay, 0.0)):
+        if value != allowed:
+            reject(name, value, f"{allowed:g}: nothing else is derived")
+    integer("n", data.samples, 2)
+    integer("patches (P)", data.patches, 2)
+    integer("width (m)", spec.width, 2)
+    for name, value in (("sigma_p", data.noise_std), ("sigma_0", spec.init_std), ("stop_loss", spec.stop_loss)):
+        if value == 0.0:
+            reject(name, value, "> 0")
+    if spec.stop_loss >= np.log(2.0):
+        reject("stop_loss", spec.stop_loss, "< log 2, the loss at the start")
+    if spec.rule == "sam-then-sgd" and spec.sam_steps:
+        if data.signal_norm == 0.0:
+            reject("mu", data.signal_norm, "> 0 for SAM to learn it")
+        if level == "closed":
+            reject("level", level, "effective or limit after a SAM phase, where no closed form is derived")
+
+
+def compared(results, prediction) -> list[dict]:
+    """Return what was simulated beside what is predicted, of the runs that stopped at their loss: a row a result.
+
+    Rows: name, simulated mean, its standard error, predicted value, its error (0 for the closed form), ratio, and
+    deviation, the difference in units of both errors.
+    """
+    runs = [result for result in results if result.status == "stopped"]
+    if len(runs) < 2:
+        reject("runs that reached stop_loss", len(runs), "two at least for a comparison")
+    seen = {
+        "clean_error": ([run.clean_error for run in runs], np.mean([run.clean_error_se for run in runs])),
+        "test_error": ([run.test_error for run in runs], np.mean([run.clean_error_se for run in runs])),
+        "active_fraction": ([np.mean(run.rho[run.own_class()] > 0.0) for run in runs], 0.0),
+        "margin": ([run.rho_bar_mean for run in runs], 0.0),
+        "gamma": ([run.gamma.mean() for run in runs], 0.0),
+        "steps": ([run.steps for run in runs], 0.0),
+    }
+    rows = []
+    for name, (values, own) in seen.items():
+        mean, error = float(np.mean(values)), float(np.hypot(np.std(values, ddof=1) / np.sqrt(len(values)), own))
+        value, other = prediction.results[name]
+        both = np.hypot(error, other or 0.0)
+        rows.append({
+            "name": name, "simulated": mean, "simulated_error": error, "predicted": value, "predicted_error": other,
+            "ratio": mean / value if value else np.nan, "deviation": (mean - value) / both if both else np.nan,
+        })  # fmt: skip
+    return rows
