@@ -1,14 +1,18 @@
 # make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
-# make figures: draw docs/figures anew.   make lint, make clean.
+# make report: check every theorem and write report/index.html.   make figures: draw docs/figures anew.
+# make accuracy: how accurate the sharp asymptotics are.   make lint, make clean.
 # make chen2023/sgd-boundary: one theorem at full settings; the names come from the registry, none is typed here.
 PYTHON ?= python3
 VENV ?= .venv
 READY := $(VENV)/.ready
 
-.PHONY: verify test lint theorems figures clean
+.PHONY: verify report test lint theorems figures accuracy clean
 
 verify: $(READY)
 	$(VENV)/bin/sharpbounds verify --quick
+
+report: $(READY)
+	$(VENV)/bin/sharpbounds report --quick --archive report.zip
 
 test: lint
 	$(VENV)/bin/python -m pytest
@@ -22,6 +26,9 @@ theorems: $(READY)
 figures: $(READY)
 	$(VENV)/bin/sharpbounds figure all
 
+accuracy: $(READY)
+	$(VENV)/bin/python -m theory.ours.accuracy
+
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --editable '.[test]'
@@ -33,4 +40,4 @@ $(READY): setup.cfg pyproject.toml
 	@$(VENV)/bin/sharpbounds verify '$@' --full
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist *.egg-info report report.zip

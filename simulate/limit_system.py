@@ -64,14 +64,19 @@ def mean_loss(margin):
     return float(np.logaddexp(0.0, -margin).mean())
 
 
-def run_limit_system(n, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.0, max_steps=10**6) -> LimitRun:
-    """Follow n samples and 2m neurons to training loss eps; O(m n²) a block, a hundred or so of them."""
+def run_limit_system(
+    n, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.0, symmetric=True, max_steps=10**6
+) -> LimitRun:
+    """Follow n samples and 2m neurons to training loss eps; O(m n²) a block, a hundred or so of them.
+
+    Inner products are symmetric; without `symmetric` g_ik and g_ki are independent, to show what that would change.
+    """
     n, m, max_steps = integer("n", n, 2), integer("m", m, 2), integer("max_steps", max_steps, 1)
     c, e0, start, met = real("c", c), real("e0", e0, strict=True), real("start", start), real("met", met)
     p, eps = real("p", p, below=0.5), real("eps", eps, strict=True)
     rng = stream("limit-system", seed, samples=n, width=m)
     z, matrix, u = rng.standard_normal((2 * m, n)), rng.standard_normal((n, n)), rng.standard_normal(n)
-    g = (matrix + matrix.T) / np.sqrt(2.0 * n)
+    g = (matrix + matrix.T) / np.sqrt(2.0 * n) if symmetric else matrix / np.sqrt(n)
     np.fill_diagonal(g, 0.0)
     J, y = np.repeat([1.0, -1.0], m)[:, None], np.where(np.arange(n) < (n + 1) // 2, 1.0, -1.0)
     flips = balanced_flips(n, p)

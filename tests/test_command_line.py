@@ -72,7 +72,7 @@ def outside(*arguments, **environment):
 MODELS = [("simulate", "conv"), ("simulate", "diagonal"), ("simulate", "finite-sum")]
 COMMANDS = [
     (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("predict",), ("predict", "conv"), ("scan",),
-    ("boundary",), ("plot",), ("figure",), ("cite",),
+    ("boundary",), ("plot",), ("figure",), ("cite",), ("report",), ("diff",), ("table",),
 ]  # fmt: skip
 
 
@@ -108,6 +108,7 @@ LIGHT = [
     ["simulate", "conv", "--help"], ["simulate", "diagonal", "--help"], ["simulate", "finite-sum", "--help"],
     ["figure", "--help"],
     ["boundary", "--help"], ["boundary", "conv", "--help"], ["plot", "--help"],
+    ["report", "--help"], ["diff", "--help"], ["table", "--help"],
 ]  # fmt: skip
 
 

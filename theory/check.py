@@ -3,13 +3,14 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from simulate.parameters import choice, integer
 from simulate.runner import Runner, single_threaded
 from theory.claim import Claim, Control, Outcome
-from theory.registry import claims
-from theory.verdict import Verdict, judge
+from theory.record import FORMAT, environment, series, text_hash
+from theory.registry import claims, papers
+from theory.verdict import Verdict, detectable, judge
 
 FALSE_ALARM = 1e-4
 """Chance that one run of the whole table calls a true claim `violated`; shared equally among the claims."""
@@ -23,6 +24,7 @@ class Record:
     """One claim, checked: its verdict beside the expected one, and how its control and twin came out.
 
     `missing` names the extra without which it could not be checked: its verdict is then `out of scope`, on no point.
+    `settings` are those used, and `series` holds for claim, control and twin what was observed and predicted.
     """
 
     claim: Claim
@@ -35,6 +37,8 @@ class Record:
     seconds: float
     runs: int
     missing: str | None = None
+    settings: Mapping = field(default_factory=dict)
+    series: Mapping[str, dict] = field(default_factory=dict)
 
     @property
     def rejected(self) -> bool:
@@ -54,22 +58,44 @@ class Record:
         twin = self.twin is None or self.twin.outcome is Outcome.HOLDS
         return expected and judged and self.rejected and twin
 
+    @property
+    def power(self) -> float | None:
+        """Return the smallest violation that would have been called so (`detectable`)."""
+        return detectable(self.verdict, self.claim.tolerance)
+
     def to_dict(self) -> dict:
-        """Return the record as plain data."""
+        """Return the record as plain data; docs/record.md says what each entry means."""
         claim = self.claim
+        paper = papers().get(claim.id.partition("/")[0])
         return {
-            "id": claim.id, "title": claim.title, "source": claim.source, "kind": str(claim.kind),
-            "ours": claim.ours, "mode": self.mode, "seed": self.seed,
-            "expected": str(claim.expected_in(self.mode)), "passed": self.passed,
-            "verdict": _plain(self.verdict), "judged": str(self.judged),
+            "format": FORMAT, "id": claim.id, "title": claim.title, "statement": claim.statement,
+            "formula": claim.formula, "source": claim.source,
+            "paper": {name: getattr(paper, name, "") for name in ("title", "authors", "venue", "arxiv")},
+            "kind": str(claim.kind), "ours": claim.ours, "text_sha256": text_hash(claim),
+            "mode": self.mode, "seed": self.seed, "settings": dict(self.settings),
+            "expected": str(claim.expected_in(self.mode)), "passed": self.passed, "missing": self.missing,
+            "verdict": self._part("claim", self.verdict), "judged": str(self.judged), "power": self.power,
             "tolerance": claim.tolerance, "tolerance_reason": claim.tolerance_reason,
-            "control": {"title": claim.control.title, "rejected": self.rejected, **_plain(self.control)},
-            "twin": self.twin and {"title": claim.twin.title, **_plain(self.twin)},
+            "control": {
+                "title": claim.control.title, "rejected": self.rejected, "changes": dict(claim.control.changes),
+                **self._part("control", self.control),
+            },
+            "twin": self.twin and {
+                "title": claim.twin.title, "changes": dict(claim.twin.changes), **self._part("twin", self.twin),
+            },
             "hypotheses": [
                 {"name": h.name, "text": h.text, "margin": margin, "required": h.required}
                 for h, margin in claim.margins()
             ],
+            "nominal": claim.setting(), "environment": environment(),
             "runs": self.runs, "seconds": round(self.seconds, 3),
+        }  # fmt: skip
+
+    def _part(self, name, verdict):
+        return {
+            "outcome": str(verdict.outcome), "measure": verdict.measure, "value": verdict.value,
+            "interval": verdict.interval, "points": verdict.points, "details": verdict.details,
+            "series": self.series.get(name, {}),
         }  # fmt: skip
 
 
@@ -89,23 +115,25 @@ def check(claim: Claim, mode: str = "quick", seed: int = 0, runner: Runner | Non
         with single_threaded():  # the same bits however many cores there are, and none taken from the workers
             return claim.observe({**settings, **changes}, runner)
 
-    samples = observed({})
+    samples, kept = observed({}), {}
 
-    def judged(changes, predict, worst: bool) -> Verdict:
+    def judged(name, changes, predict, worst: bool) -> Verdict:
         found = observed(changes) if changes else samples
         prediction = _predict(predict or claim.predict, found)
+        kept[name] = series(claim.kind, found, prediction, false_alarm)
         return judge(claim.kind, found, prediction, claim.tolerance, false_alarm, worst=worst)
 
-    verdict = judged({}, None, True)
+    verdict = judged("claim", {}, None, True)
     repaired = claim.twin or Control("")  # what must hold: a control beside a form that fails would prove nothing
-    twin = judged(repaired.changes, repaired.predict, True) if claim.twin else None
+    twin = judged("twin", repaired.changes, repaired.predict, True) if claim.twin else None
     changes = {**repaired.changes, **claim.control.changes}
-    control = judged(changes, claim.control.predict or repaired.predict, False)
+    control = judged("control", changes, claim.control.predict or repaired.predict, False)
     outcome = verdict.outcome
     if not claim.in_scope():
         verdict = replace(verdict, outcome=Outcome.OUT_OF_SCOPE)
     runs = runner.computed + runner.found - before
-    return Record(claim, mode, seed, verdict, outcome, control, twin, time.perf_counter() - start, runs)
+    seconds = time.perf_counter() - start
+    return Record(claim, mode, seed, verdict, outcome, control, twin, seconds, runs, None, settings, kept)
 
 
 def _predict(predict, observation):
@@ -113,10 +141,3 @@ def _predict(predict, observation):
         per_axis = predict if isinstance(predict, Mapping) else dict.fromkeys(observation, predict)
         return {axis: per_axis[axis](samples) for axis, samples in observation.items()}
     return predict(observation)
-
-
-def _plain(verdict):
-    return {
-        "outcome": str(verdict.outcome), "measure": verdict.measure, "value": verdict.value,
-        "interval": verdict.interval, "points": verdict.points, "details": verdict.details,
-    }  # fmt: skip

@@ -95,7 +95,8 @@ class Claim:
     by paper symbol (a function of the others where it follows them); `observe(settings, runner)` returns the samples
     and `predict(samples)` the closed form at them; `tolerance`, in the judge's unit, with its reason; `expected` the
     verdict, one or per mode; `ours` marks forms that no paper states; `extra` names an extra of the installation that
-    `observe` needs, and a module that it brings.
+    `observe` needs, and a module that it brings; `formula` is what `predict` asserts in LaTeX, pieces that may stand
+    on lines of their own parted by \\qquad.
     """
 
     id: str
@@ -117,6 +118,7 @@ class Claim:
     judged: Outcome | None = None  # what the judge must say where the expected verdict is `out of scope`
     ours: bool = False
     extra: tuple[str, str] | None = None
+    formula: str = ""
 
     def missing(self) -> str | None:
         """Return the extra that checking needs and this installation lacks; None if there is none."""

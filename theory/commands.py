@@ -165,14 +165,39 @@ def verify_claims(patterns=(), mode="quick", seed=0, workers=None, store=True, r
     return records
 
 
+def checking(command):
+    """Give a command the ids and options of a check."""
+    options = (
+        click.argument("patterns", nargs=-1, metavar="[ID or glob]…"),
+        click.option("--quick", "mode", flag_value="quick", default="quick", help="Quick settings (the default)."),
+        click.option(
+            "--full", "mode", flag_value="full", help="Full settings: wider windows, more seeds, narrower intervals."
+        ),
+        click.option("--seed", default=0, show_default=True, help="Base seed; another one draws everything anew."),
+        click.option("--workers", type=int, help="Worker processes. [default: every core]"),
+        click.option("--no-cache", is_flag=True, help="Compute every run, also those that are stored."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def checked(patterns, mode, seed, workers, no_cache, to_stderr=False):
+    """Return the records of the claims that match, shown as they are made; the arguments are those of `checking`."""
+    from simulate.parameters import integer
+    from theory.tables import VerifyTable
+
+    selected = registry.select(patterns)
+    integer("seed", seed, 0, 10**9)
+    if workers is not None:
+        integer("workers", workers, 1)
+    with VerifyTable(selected, mode, seed, to_stderr) as table:
+        return verify_claims(patterns, mode, seed, workers, not no_cache, table.add, table.progress)
+
+
 @click.command()
-@click.argument("patterns", nargs=-1, metavar="[ID or glob]…")
-@click.option("--quick", "mode", flag_value="quick", default="quick", help="Quick settings (the default).")
-@click.option("--full", "mode", flag_value="full", help="Full settings: wider windows, more seeds, narrower intervals.")
-@click.option("--seed", default=0, show_default=True, help="Base seed; another one draws everything anew.")
-@click.option("--workers", type=int, help="Worker processes. [default: every core]")
+@checking
 @click.option("--json", "json_file", metavar="FILE", help="Also write the records as JSON ('-': standard output).")
-@click.option("--no-cache", is_flag=True, help="Compute every run, also those that are stored.")
 @click.pass_context
 def verify(context, patterns, mode, seed, workers, json_file, no_cache):
     """Check claims against exact simulation (all of them, if none is named).
@@ -180,20 +205,12 @@ def verify(context, patterns, mode, seed, workers, json_file, no_cache):
     Exit status: 0 if every verdict is the expected one, every negative control was rejected and every twin of a
     claim that fails holds; 1 otherwise; 2 for bad usage. `holds` means not falsified on the points tried.
     """
-    from simulate.parameters import integer
-    from theory.tables import VerifyTable
-
     check_output(json_file, stdout=True)
-    selected = registry.select(patterns)
-    integer("seed", seed, 0, 10**9)
-    if workers is not None:
-        integer("workers", workers, 1)
-    table = VerifyTable(selected, mode, seed, to_stderr=json_file == "-")
-    with table:
-        records = verify_claims(patterns, mode, seed, workers, not no_cache, table.add, table.progress)
+    records = checked(patterns, mode, seed, workers, no_cache, to_stderr=json_file == "-")
     if json_file:
-        rows = [plain_json(record.to_dict()) for record in records]
-        write_whole(json_file, (json.dumps(rows, indent=2, ensure_ascii=False) + "\n").encode())
+        from theory.record import record_text
+
+        write_whole(json_file, record_text([plain_json(record.to_dict()) for record in records]).encode())
     context.exit(0 if all(record.passed for record in records) else 1)
 
 

@@ -85,6 +85,11 @@ def result_text(verdict) -> str:
     return text
 
 
+def power_text(power) -> str:
+    """Return what the power of a check (`theory.verdict.detectable`) means."""
+    return f"{f'a violation by {figure(float(power))}' if power else 'any violation'} would have been called so"
+
+
 class VerifyTable:
     """Shows records as they come: a growing table with a progress line on a terminal, plain lines elsewhere."""
 
@@ -151,7 +156,10 @@ class VerifyTable:
             if isinstance(value, dict):
                 value = ", ".join(f"{k} {figure(v)}" for k, v in value.items() if v is not None)
             lines.append(f"    {name}: {figure(value)}")
-        lines += [f"    tolerance: {figure(claim.tolerance)} ({claim.tolerance_reason})", "", "  Negative control"]
+        lines.append(f"    tolerance: {figure(claim.tolerance)} ({claim.tolerance_reason})")
+        if record.power is not None:
+            lines.append(f"    power: {power_text(record.power)}")
+        lines += ["", "  Negative control"]
         lines.append(f"    {claim.control.title}: {record.control.outcome}, {result_text(record.control)}")
         if record.twin is not None:
             lines += ["  Twin", f"    {claim.twin.title}: {record.twin.outcome}, {result_text(record.twin)}"]

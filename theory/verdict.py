@@ -207,3 +207,15 @@ def judge(kind: Kind, observation, prediction, tolerance: float, false_alarm: fl
         chosen.outcome, f"{chosen.measure} in {axis}", chosen.value, chosen.interval,
         sum(v.points for v in verdicts.values()), details,
     )  # fmt: skip
+
+
+def detectable(verdict: Verdict, tolerance: float) -> float | None:
+    """Return the smallest violation that is as surely called `violated` as a true claim is not; None without interval.
+
+    In the judge's unit, tolerance + 2 · half-width: a true figure that far beyond what is claimed is observed within a
+    half-width of itself, and so with its whole interval beyond the tolerance. Of several axes the least precise one's.
+    """
+    axes = [each for each in verdict.details.values() if isinstance(each, dict) and "interval" in each]
+    intervals = [each["interval"] for each in axes] if axes else [verdict.interval]
+    widths = [high - low for low, high in filter(None, intervals) if np.isfinite(high - low)]
+    return tolerance + max(widths) if widths else None

@@ -105,6 +105,7 @@ def test_claim_is_complete(claim):
         assert text
         assert text == text.strip()
     assert isinstance(claim.kind, Kind)
+    assert claim.formula
     assert np.isfinite(claim.tolerance)
     assert claim.tolerance >= 0.0
     assert claim.quick

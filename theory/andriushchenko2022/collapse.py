@@ -67,6 +67,7 @@ CLAIMS = (
         id="andriushchenko2022/collapse-threshold",
         title="Where SAM's flow collapses to zero",
         statement="from alpha → 0 the m-SAM flow tends to 0 iff rho > max_j |Σ p_b g_b|_j/(Σ p_b g_b²)_j at beta = 0",
+        formula=r"\rho_c=\max_j\frac{|\sum_bp_bg_b|_j}{(\sum_bp_bg_b^2)_j} \qquad g_b=\frac{X_b^\top y_b}{m_b}",
         source="derived here (this file)",
         kind=Kind.IDENTITY,
         hypotheses=(),

@@ -159,6 +159,7 @@ CLAIMS = (
         id="andriushchenko2022/usam-rate",
         title="Deterministic USAM under the PL condition",
         statement="delta₊ ≤ (1 − gamma mu (2 − gamma beta − beta² rho²)) delta at every step, delta = f − f*",
+        formula=r"\delta_{t+1}\le(1-\gamma\mu(2-\gamma\beta-\beta^2\rho^2))\,\delta_t \qquad \delta_t=f(x_t)-f^*",
         predict=predict_rate(0.0),
         control=Control(
             "at half the radius",
@@ -171,6 +172,10 @@ CLAIMS = (
         id="andriushchenko2022/usam-rate-sharper",
         title="Deterministic USAM under the PL condition, with what the perturbation gains",
         statement="delta₊ ≤ (1 − gamma mu (2 − gamma beta − beta² rho² + (1 − gamma beta)(2 − rho beta) rho mu)) delta",
+        formula=(
+            r"\delta_{t+1}\le(1-\gamma\mu c)\,\delta_t \qquad "
+            r"c=2-\gamma\beta-\beta^2\rho^2+(1-\gamma\beta)(2-\rho\beta)\rho\mu"
+        ),
         predict=predict_rate(1.0),
         control=Control("twice the gain", predict_rate(2.0)),
         **RATE,
@@ -180,6 +185,7 @@ CLAIMS = (
         id="andriushchenko2022/usam-stationary-points",
         title="USAM with rho < 1/beta is stationary only where f is",
         statement="‖∇f(x + rho∇f(x))‖ ≥ (1 − rho beta) ‖∇f(x)‖, attained on −beta‖x‖²/2",
+        formula=r"\lVert\nabla f(x+\rho\nabla f(x))\rVert\ge(1-\rho\beta)\lVert\nabla f(x)\rVert",
         hypotheses=(RADIUS,),
         predict=lambda samples: 1.0 - samples.given["q"],
         control=Control("≥ ‖∇f(x)‖, as for convex f", lambda samples: np.ones(len(samples.observed))),
@@ -192,6 +198,7 @@ CLAIMS = (
         id="andriushchenko2022/usam-standing-still",
         title="At rho = 1/beta USAM can stand still anywhere",
         statement="x_t = x_0 for every x_0 on f = −beta‖x‖²/2 at rho = 1/beta",
+        formula=r"x_t=x_0 \qquad f(x)=-\frac\beta2\lVert x\rVert^2,\ \rho=\frac1\beta",
         kind=Kind.IDENTITY,
         hypotheses=(),
         observe=observe_standing,
@@ -207,6 +214,7 @@ CLAIMS = (
         id="andriushchenko2022/usam-stationary-points-convex",
         title="On convex functions USAM is stationary only where f is, at any radius",
         statement="‖∇f(x + rho∇f(x))‖ ≥ ‖∇f(x)‖ for convex f and every rho",
+        formula=r"\lVert\nabla f(x+\rho\nabla f(x))\rVert\ge\lVert\nabla f(x)\rVert",
         hypotheses=(),
         predict=lambda samples: np.ones(len(samples.observed)),
         control=Control("functions that are not convex", changes={"objectives": SMOOTH[1:3]}),

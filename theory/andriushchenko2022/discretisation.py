@@ -102,6 +102,7 @@ CLAIMS = (
         id="andriushchenko2022/flow-order",
         title="Discrete rules follow their flows to order gamma",
         statement="max |beta_k − beta(gamma k)| ∝ gamma as gamma → 0 for GD, n-SAM and 1-SAM",
+        formula=r"\max_k|\beta_k-\beta(\gamma k)|\propto\gamma",
         source="Andriushchenko & Flammarion 2022, Section 4, which studies the flows",
         kind=Kind.RATE,
         observe=observe_order,
@@ -117,6 +118,7 @@ CLAIMS = (
         id="andriushchenko2022/gd-product",
         title="GD shrinks alpha by an exact product",
         statement="w₊ w₋ = alpha² Π_k (1 − gamma² g_k²) at every step of GD, g = Xᵀr/n",
+        formula=r"w_+w_-=\alpha^2\prod_k(1-\gamma^2g_k^2) \qquad g_k=\frac{X^\top r_k}{n}",
         source="derived here (this file)",
         kind=Kind.IDENTITY,
         observe=observe_product,
@@ -133,6 +135,7 @@ CLAIMS = (
         id="andriushchenko2022/gd-follows-n-sam",
         title="GD with steps gamma follows the n-SAM flow at rho = gamma/2",
         statement="max |beta_k − beta_{n-SAM, rho = gamma/2}(gamma k)| ∝ gamma² as gamma → 0",
+        formula=r"\max_k|\beta_k-\beta_{\rho=\gamma/2}(\gamma k)|\propto\gamma^2",
         source="derived here (this file), after Barrett & Dherin 2021",
         kind=Kind.RATE,
         observe=observe_implicit,
@@ -149,6 +152,10 @@ CLAIMS = (
         id="andriushchenko2022/sgd-follows-one-sam",
         title="SGD with steps gamma shrinks alpha as the 1-SAM flow at rho = gamma/2",
         statement="E mean_j log(alpha/alpha_eff) → (gamma/2) mean_j Delta_1 as gamma → 0",
+        formula=(
+            r"\frac{\mathbb{E}\sum_j\log(\alpha/\alpha_{\mathrm{eff},j})}{\frac\gamma2\sum_j\Delta_{1,j}}\to1 \qquad "
+            r"\gamma\to0"
+        ),
         source="derived here (this file)",
         kind=Kind.LIMIT,
         observe=observe_sgd,

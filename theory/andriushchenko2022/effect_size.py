@@ -74,6 +74,7 @@ CLAIMS = (
         id="andriushchenko2022/effect-size",
         title="1-SAM's bias is n times n-SAM's",
         statement="‖Delta_1‖₁/‖Delta_n‖₁ → n as d → ∞ on isotropic X",
+        formula=r"\frac{\lVert\Delta_1\rVert_1}{\lVert\Delta_n\rVert_1}\to n \qquad d\to\infty",
         observe=observe_ratio,
         predict=lambda samples: float(samples.given["n"]),
         tolerance_reason="rows are orthogonal to 1/√d only",
@@ -86,6 +87,10 @@ CLAIMS = (
         id="andriushchenko2022/effect-size-constant",
         title="The size of SAM's bias, with its constant",
         statement="‖Delta_m‖₁ → (4d/m) ∫ L dt as d → ∞, L = (1/4n)‖r‖²",
+        formula=(
+            r"\frac{\lVert\Delta_m\rVert_1}{\int L\,dt}\cdot\frac md\to4 \qquad "
+            r"d\to\infty,\ L=\frac{1}{4n}\lVert r\rVert^2"
+        ),
         observe=observe_constant,
         predict=lambda samples: 4.0,
         tolerance_reason="rows are orthogonal to 1/√d only",

@@ -66,6 +66,10 @@ CLAIMS = (
         id="andriushchenko2022/first-order",
         title="The first-order form of alpha_eff is exact to order rho²",
         statement="‖log alpha_eff − (log alpha − rho Delta_m)‖ ∝ rho² as rho → 0, for n-SAM, m-SAM and 1-SAM",
+        formula=(
+            r"\lVert\log\alpha_{\mathrm{eff}}-\log\alpha+\rho\Delta_m\rVert_\infty\propto\rho^2 \qquad "
+            r"\Delta_m=\int_0^\infty\sum_bp_b\,g_b^2\,dt"
+        ),
         kind=Kind.RATE,
         parameters=NOMINAL | {"rho": 0.001},
         observe=observe_rate,
@@ -81,6 +85,10 @@ CLAIMS = (
         id="andriushchenko2022/first-order-at-large-radius",
         title="The first-order form at a radius in use",
         statement="at rho = 0.1 the first-order form of 1-SAM's log alpha_eff is off by at most a tenth of its size",
+        formula=(
+            r"\frac{\lVert\log\alpha_{\mathrm{eff}}-\log\alpha"
+            r"+\rho\Delta_1\rVert_\infty}{\rho\lVert\Delta_1\rVert_\infty}\le\frac{1}{10} \qquad \rho=0.1"
+        ),
         kind=Kind.UPPER_BOUND,
         parameters=NOMINAL,
         observe=observe_size,

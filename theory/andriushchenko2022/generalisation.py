@@ -65,6 +65,9 @@ CLAIMS = (
         id="andriushchenko2022/one-sam-helps",
         title="1-SAM beats gradient flow on a sparse teacher, alpha small",
         statement="mean log(test of GF / test of 1-SAM) > 0 at alpha = 0.05, on every design",
+        formula=(
+            r"\mathbb{E}\log\frac{L_{\mathrm{test}}(\text{GF})}{L_{\mathrm{test}}(\text{1-SAM})}>0 \qquad \alpha=0.05"
+        ),
         parameters=NOMINAL | {"alpha": 0.05},
         control=TENFOLD,
         quick={"rule": "1-sam-flow", "alpha": 0.05, "designs": ALL_DESIGNS, "seeds": 40},
@@ -75,6 +78,9 @@ CLAIMS = (
         id="andriushchenko2022/n-sam-helps-correlated",
         title="n-SAM beats gradient flow with correlated or off-centre features",
         statement="mean log(test of GF / test of n-SAM) > 0 at alpha = 0.05, equicorrelated, shifted and absolute X",
+        formula=(
+            r"\mathbb{E}\log\frac{L_{\mathrm{test}}(\text{GF})}{L_{\mathrm{test}}(\text{n-SAM})}>0 \qquad \alpha=0.05"
+        ),
         parameters=NOMINAL | {"alpha": 0.05, "m": 20},
         control=Control("isotropic features", changes={"designs": ISOTROPIC}),
         quick={"rule": "n-sam-flow", "alpha": 0.05, "designs": CORRELATED, "seeds": 40},
@@ -86,6 +92,9 @@ CLAIMS = (
         id="andriushchenko2022/n-sam-isotropic",
         title="n-SAM beats gradient flow with isotropic features",
         statement="mean log(test of GF / test of n-SAM) > 0 at alpha = 0.05 on isotropic features",
+        formula=(
+            r"\mathbb{E}\log\frac{L_{\mathrm{test}}(\text{GF})}{L_{\mathrm{test}}(\text{n-SAM})}>0 \qquad \alpha=0.05"
+        ),
         parameters=NOMINAL | {"alpha": 0.05, "m": 20},
         control=TENFOLD,
         twin=Control("it is worse, on the same problems", changes={"sign": -1.0}),
@@ -98,6 +107,9 @@ CLAIMS = (
         id="andriushchenko2022/one-sam-large-alpha",
         title="1-SAM beats gradient flow at large alpha too",
         statement="mean log(test of GF / test of 1-SAM) > 0 at alpha = 0.5 on isotropic features",
+        formula=(
+            r"\mathbb{E}\log\frac{L_{\mathrm{test}}(\text{GF})}{L_{\mathrm{test}}(\text{1-SAM})}>0 \qquad \alpha=0.5"
+        ),
         parameters=NOMINAL | {"alpha": 0.5},
         control=TENFOLD,
         twin=Control("alpha = 0.05, on the same problems", changes={"alpha": 0.05}),

@@ -41,6 +41,11 @@ CLAIMS = (
         id="andriushchenko2022/gradient-flow-bias",
         title="Gradient flow finds the potential's minimiser",
         statement="lim beta(t) = argmin phi_alpha(beta) s.t. X beta = y",
+        formula=(
+            r"\lim_{t\to\infty}\beta(t)=\operatorname{arg}\min_{X\beta=y}\phi_\alpha(\beta) \qquad "
+            r"\phi_\alpha(\beta)=\sum_j\alpha^2q(\beta_j/\alpha^2) \qquad "
+            r"q(z)=2-\sqrt{4+z^2}+z\,\operatorname{arcsinh}(z/2)"
+        ),
         source="Woodworth et al. 2020, Theorem 1; Andriushchenko & Flammarion 2022, Section 4.1",
         kind=Kind.IDENTITY,
         hypotheses=(REALISABLE,),

@@ -109,6 +109,10 @@ CLAIMS = (
         id="andriushchenko2022/sam-bias",
         title="SAM finds the potential's minimiser at alpha_eff",
         statement="lim beta(t) = argmin phi_{alpha_eff}(beta) s.t. X beta = y, exact in rho, for n-, m- and 1-SAM",
+        formula=(
+            r"\lim_{t\to\infty}\beta(t)=\operatorname{arg}\min_{X\beta=y}\phi_{\alpha_{\mathrm{eff}}}(\beta) \qquad "
+            r"\alpha_{\mathrm{eff}}=\alpha\exp\left(-\rho\int_0^\infty\sum_bp_b\,g_b\tilde g_b\,dt\right)"
+        ),
         observe=observe_limits,
         predict=predict_limits,
         tolerance=1e-9,
@@ -122,6 +126,7 @@ CLAIMS = (
         id="andriushchenko2022/effective-initialisation",
         title="The product of the weights is alpha_eff² all along the path",
         statement="½ log(w₊ w₋) = log alpha − rho ∫ Σ_b p_b g_b g̃_b dt at every time, by quadrature of the path",
+        formula=r"\frac12\log(w_+w_-)=\log\alpha-\rho\int_0^t\sum_bp_b\,g_b\tilde g_b\,ds",
         observe=observe_path,
         predict=lambda samples: samples.given["exact"],
         tolerance=1e-9,

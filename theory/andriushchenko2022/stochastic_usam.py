@@ -159,6 +159,10 @@ CLAIMS = (
         id="andriushchenko2022/stochastic-usam",
         title="Stochastic USAM finds small gradients",
         statement="(1/T) Σ E‖∇f(x_t)‖² ≤ 4 beta delta_0/√T + 8 s²/(b √T), gamma = 1/(√T beta), rho = 1/(T^¼ beta)",
+        formula=(
+            r"\frac1T\sum_{t<T}\mathbb{E}\lVert\nabla f(x_t)\rVert^2\le\frac{4\beta\delta_0}{\sqrt T}"
+            r"+\frac{8s^2}{b\sqrt T} \qquad \gamma=\frac{1}{\sqrt T\beta},\ \rho=\frac{1}{T^{1/4}\beta}"
+        ),
         hypotheses=(SMOOTH, LONG),
         observe=observe_gradients,
         control=Control("a hundredth of the bound", lambda samples: 0.01 * samples.given["bound"]),
@@ -170,6 +174,10 @@ CLAIMS = (
         id="andriushchenko2022/stochastic-usam-mean-smoothness",
         title="The same with the smoothness of f alone",
         statement="the same with beta = Lip(∇f): f_± = x²/2 ± cos(10 x)/10, beta = 1, s² = 1, x_0 = 1",
+        formula=(
+            r"\frac1T\sum_{t<T}\mathbb{E}\lVert\nabla f(x_t)\rVert^2\le\frac{4\beta\delta_0}{\sqrt T}"
+            r"+\frac{8s^2}{b\sqrt T} \qquad \beta=\operatorname{Lip}(\nabla f)"
+        ),
         hypotheses=(LONG,),
         observe=observe_gradients,
         control=Control("a tenth of the bound", lambda samples: 0.1 * samples.given["bound"]),
@@ -183,6 +191,7 @@ CLAIMS = (
         id="andriushchenko2022/stochastic-usam-pl",
         title="Stochastic USAM under PL: rate 1/T",
         statement="E[f(x_T) − f*] ≤ 3 beta² delta_0/(mu² T²) + 22 beta s²/(b mu² T), gamma_t and rho_t falling",
+        formula=r"\mathbb{E}[f(x_T)-f^*]\le\frac{3\beta^2\delta_0}{\mu^2T^2}+\frac{22\beta s^2}{b\mu^2T}",
         hypotheses=(SMOOTH,),
         observe=observe_gaps,
         control=Control("a thousandth of the bound", lambda samples: 0.001 * samples.given["bound"]),

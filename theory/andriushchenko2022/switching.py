@@ -136,6 +136,7 @@ CLAIMS = (
         id="andriushchenko2022/published-switch",
         title="The published switching experiment is reproduced",
         statement="the five printed test losses of ERM, ERM → 1-SAM and 1-SAM → ERM",
+        formula=r"\frac{L_{\mathrm{test}}(\text{exact})}{L_{\mathrm{test}}(\text{printed})}=1",
         kind=Kind.IDENTITY,
         observe=observe_printed,
         predict=lambda samples: np.ones(len(PRINTED)),
@@ -150,6 +151,7 @@ CLAIMS = (
         id="andriushchenko2022/sam-then-erm",
         title="1-SAM, then ERM: the gain stays as steps shrink",
         statement="test loss at most a tenth of ERM's at steps gamma, gamma/2, gamma/4, gamma/16, equal total time",
+        formula=r"\frac{L_{\mathrm{test}}(\text{1-SAM}\to\text{ERM})}{L_{\mathrm{test}}(\text{ERM})}\le\frac{1}{10}",
         kind=Kind.UPPER_BOUND,
         observe=observe_gain,
         predict=lambda samples: np.full(len(samples.observed), 0.1),
@@ -165,6 +167,10 @@ CLAIMS = (
         id="andriushchenko2022/sam-then-erm-random",
         title="1-SAM, then ERM: the gain on random problems",
         statement="mean log(test of ERM / test of 1-SAM → ERM) > log 2 at rho = 0.2, at every step size",
+        formula=(
+            r"\mathbb{E}\log\frac{L_{\mathrm{test}}(\text{ERM})}{L_{\mathrm{test}}(\text{1-SAM}"
+            r"\to\text{ERM})}>\log2 \qquad \rho=0.2"
+        ),
         kind=Kind.ORDERING,
         observe=observe_random,
         predict=lambda samples: np.log(2.0),
@@ -180,6 +186,7 @@ CLAIMS = (
         id="andriushchenko2022/erm-then-sam",
         title="ERM, then 1-SAM: the published gain stays as steps shrink",
         statement="test loss at most half of ERM's at steps gamma, gamma/2, gamma/4, equal total time",
+        formula=r"\frac{L_{\mathrm{test}}(\text{ERM}\to\text{1-SAM})}{L_{\mathrm{test}}(\text{ERM})}\le\frac12",
         kind=Kind.UPPER_BOUND,
         observe=observe_gain,
         predict=lambda samples: np.full(len(samples.observed), 0.5),
@@ -196,6 +203,11 @@ CLAIMS = (
         id="andriushchenko2022/switch-instability",
         title="1-SAM leaves ERM's interpolator where its step is unstable",
         statement="the critical step of 1-SAM at an interpolator is 2/lambda, lambda its own largest curvature",
+        formula=(
+            r"\gamma_c\lambda=2 \qquad "
+            r"\lambda=\lambda_{\max}\left(\frac2n\sum_i(1+2\rho\lVert z_i\rVert^2)z_iz_i^\top\right) \qquad "
+            r"z_i=(x_iw_+,-x_iw_-)"
+        ),
         kind=Kind.IDENTITY,
         observe=observe_instability,
         predict=lambda samples: np.full(len(samples.observed), 2.0),

@@ -59,6 +59,7 @@ CLAIMS = (
         id="andriushchenko2022/usam-worst-case",
         title="The worst case of USAM is within its rate under the PL condition",
         statement="f(x_k) − f* ≤ (1 − gamma mu (2 − gamma beta − beta² rho²))^k for the worst f",
+        formula=r"f(x_k)-f^*\le(1-\gamma\mu(2-\gamma\beta-\beta^2\rho^2))^k(f(x_0)-f^*)",
         source="derived here (deterministic_usam.py)",
         hypotheses=(STEP, RADIUS),
         observe=observe_rate,
@@ -74,6 +75,10 @@ CLAIMS = (
         id="andriushchenko2022/usam-worst-case-nonconvex",
         title="The worst case of USAM on nonconvex functions is within the paper's bound without noise",
         statement="mean_{t<k} ‖∇f(x_t)‖² ≤ 4 beta (f(x_0) − f*)/√k at gamma = 1/(√k beta), rho = 1/(k^¼ beta), worst f",
+        formula=(
+            r"\frac1k\sum_{t<k}\lVert\nabla f(x_t)\rVert^2\le\frac{4\beta(f(x_0)-f^*)}{\sqrt k} \qquad "
+            r"\gamma=\frac{1}{\sqrt k\beta},\ \rho=\frac{1}{k^{1/4}\beta}"
+        ),
         source=PAPER_RATES,
         hypotheses=(),
         observe=observe_nonconvex,
@@ -88,6 +93,7 @@ CLAIMS = (
         id="andriushchenko2022/usam-worst-case-decreasing-steps",
         title="The worst case of USAM with decreasing steps is within the paper's bound without noise",
         statement="f(x_k) − f* ≤ 3 beta² (f(x_0) − f*)/(mu² k²) at decreasing steps and radii, worst strongly convex f",
+        formula=r"f(x_k)-f^*\le\frac{3\beta^2(f(x_0)-f^*)}{\mu^2k^2}",
         source=PAPER_RATES,
         hypotheses=(),
         observe=observe_decreasing,

@@ -76,11 +76,17 @@ FULL = {
 }  # fmt: skip
 SOURCE = "Kou et al. 2023, two-sided bound of the noise coefficients in its Stage 2; used for SGD by Chen et al. 2023"
 
+LOWER = (
+    r"\frac1m\sum_r\bar\rho_{y_i,r,i}(t)\ge x(t) \qquad x+be^x=ct+b \qquad b=e^{0.05},\ c=\frac{c_0}{5} \qquad "
+    r"c_0=\frac{\eta(P-1)^2\sigma_p^2d}{nm}"
+)
+
 CLAIMS = (
     Claim(
         id="chen2023/coefficient-growth-lower",
         title="Noise coefficients grow at least logarithmically",
         statement="(1/m) Σ_r rho_bar_{y_i,r,i}(t) ≥ x(t), where x + b eˣ = c t + b, b = e^0.05, c = c0/5",
+        formula=LOWER,
         source=SOURCE,
         kind=Kind.LOWER_BOUND,
         hypotheses=(*CONDITION, WEAK_SIGNAL),
@@ -97,6 +103,10 @@ CLAIMS = (
         id="chen2023/coefficient-growth-upper",
         title="Noise coefficients grow at most logarithmically",
         statement="(1/m) Σ_r rho_bar_{y_i,r,i}(t) ≤ x(t), where x + b eˣ = c t + b, b = e^−0.05, c = 3 c0/2",
+        formula=(
+            r"\frac1m\sum_r\bar\rho_{y_i,r,i}(t)\le x(t) \qquad x+be^x=ct+b \qquad "
+            r"b=e^{-0.05},\ c=\frac{3c_0}{2} \qquad c_0=\frac{\eta(P-1)^2\sigma_p^2d}{nm}"
+        ),
         source=SOURCE,
         kind=Kind.UPPER_BOUND,
         hypotheses=(*CONDITION, WEAK_SIGNAL),
@@ -113,6 +123,7 @@ CLAIMS = (
         id="chen2023/coefficient-growth-narrow",
         title="The lower curve for a narrow network, m = 10",
         statement="(1/m) Σ_r rho_bar_{y_i,r,i}(t) ≥ x(t) for every sample also at m = 10",
+        formula=LOWER + r" \qquad m=10",
         source=SOURCE,
         kind=Kind.LOWER_BOUND,
         hypotheses=(*CONDITION, WEAK_SIGNAL),
@@ -131,6 +142,7 @@ CLAIMS = (
         id="chen2023/coefficient-growth-strong-signal",
         title="The lower curve, outside its scope: strong signal, d = 100",
         statement="(1/m) Σ_r rho_bar_{y_i,r,i}(t) ≥ x(t) also at n · SNR² = 2 and d = 100",
+        formula=LOWER + r" \qquad n\,\mathrm{SNR}^2=2,\ d=100",
         source=SOURCE,
         kind=Kind.LOWER_BOUND,
         hypotheses=(*CONDITION, WEAK_SIGNAL),

@@ -122,11 +122,15 @@ ALONG_SAM = {
     "observe": observe_along_sam, "tolerance": 0.0, "tolerance_reason": "the share is in the bound",
 }  # fmt: skip
 
+# the share of the pairs that are turned off
+OFF = r"\frac{\#\{\langle w_r+\epsilon_r,\xi_k\rangle<0\}}{\#\{J_r=y_k,\ \langle w_r,\xi_k\rangle\ge0\}}"
+
 CLAIMS = (
     Claim(
         id="chen2023/deactivation",
         title="SAM turns the noise neurons off (C3 ≤ 1/2)",
         statement="J = y_k, ⟨w, xi_k⟩ ≥ 0 ⇒ ⟨w + eps, xi_k⟩ < 0: ≥ 99 % of pairs over SAM's phase",
+        formula=OFF + r"\ge0.99 \qquad C_3\le\frac12",
         predict=_share(0.99),
         control=Control("C3 = 64", changes={"C3": (64.0,)}),
         quick={"C3": (0.25, 0.5), "phases": 1, "seeds": 24},
@@ -137,6 +141,7 @@ CLAIMS = (
         id="chen2023/deactivation-all",
         title="Every one of them, at C3 = 4",
         statement="J = y_k, ⟨w, xi_k⟩ ≥ 0 ⇒ ⟨w + eps, xi_k⟩ < 0 for every pair, tau = m√B/(4 P sigma_p √d)",
+        formula=OFF + r"=1 \qquad \tau=\frac{m\sqrt B}{4P\sigma_p\sqrt d}",
         predict=_share(1.0),
         control=Control("C3 = 64", changes={"C3": (64.0,)}),
         twin=Control("at least 40 % of them, on the same runs", _share(0.4)),
@@ -149,6 +154,7 @@ CLAIMS = (
         id="chen2023/deactivation-later",
         title="The noise neurons stay off past SAM's phase",
         statement="≥ 99 % of pairs are still turned off over sixteen times the length of SAM's phase, C3 = 1/2",
+        formula=OFF + r"\ge0.99 \qquad C_3=\frac12",
         predict=_share(0.99),
         control=Control("C3 = 64", changes={"C3": (64.0,)}),
         twin=Control("over SAM's phase itself, on the same draws", changes={"phases": 1}),
@@ -161,6 +167,7 @@ CLAIMS = (
         id="chen2023/deactivation-at-start",
         title="Fraction turned off at initialisation",
         statement="the fraction is erf(tau/(sigma_0 √(2mB))) as d → ∞",
+        formula=OFF + r"\to\operatorname{erf}\left(\frac{\tau}{\sigma_0\sqrt{2mB}}\right) \qquad d\to\infty",
         source="derived here; " + LEMMA,
         kind=Kind.LIMIT,
         hypotheses=(),
@@ -181,6 +188,11 @@ CLAIMS = (
         id="chen2023/deactivation-leading-order",
         title="Error of the leading order of ⟨eps, xi_k⟩",
         statement="the relative error of the leading-order formula falls as d^(−1/2)",
+        formula=(
+            r"\langle\epsilon_r,\xi_k\rangle=-\frac{J_ry_k\tau(P-1)s_k\lVert\xi_k\rVert^2}{\sqrt D}\left(1"
+            r"+\Theta(d^{-1/2})\right) \qquad "
+            r"D=(P-1)^2\sum_is_i^2|A_i|\lVert\xi_i\rVert^2+\lVert\mu\rVert^2(N_+c_+^2+N_-c_-^2)"
+        ),
         source="derived here; " + LEMMA,
         kind=Kind.RATE,
         hypotheses=(),

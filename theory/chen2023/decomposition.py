@@ -81,6 +81,9 @@ CLAIMS = (
         id="chen2023/decomposition",
         title="Weights decompose into signal and noise coefficients",
         statement="w = w_0 + J gamma mu/‖mu‖² + (1/(P−1)) Σ_i rho_i xi_i/‖xi_i‖², every neuron, at the end of a run",
+        formula=(
+            r"w=w_0+\frac{J\gamma\mu}{\lVert\mu\rVert^2}+\frac{1}{P-1}\sum_i\frac{\rho_i\xi_i}{\lVert\xi_i\rVert^2}"
+        ),
         source="Chen et al. 2023, signal–noise decomposition; Kou et al. 2023, Definition 5.1",
         kind=Kind.IDENTITY,
         hypotheses=(),
@@ -97,6 +100,7 @@ CLAIMS = (
         id="chen2023/coefficient-signs",
         title="Noise coefficients keep their sign and only grow",
         statement="rho_bar ≥ 0 never decreases and rho_under ≤ 0 never increases, under GD, SGD and SAM",
+        formula=r"y_iJ_r\left(\rho_{r,i}^{(t+1)}-\rho_{r,i}^{(t)}\right)\ge0",
         source="Chen et al. 2023, update equations of the decomposition; Kou et al. 2023, Lemma 5.2",
         kind=Kind.LOWER_BOUND,
         hypotheses=(),

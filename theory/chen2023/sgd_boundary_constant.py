@@ -78,6 +78,10 @@ CLAIMS = (
         id="chen2023/sgd-boundary-constant",
         title="The constant of SGD's boundary",
         statement="‖mu_c‖ (n/d)^(1/4) / ((P−1) sigma_p) → (2 a q_T(a)²)^(1/4) / √(1−2p), a the neurons' correlation",
+        formula=(
+            r"\frac{\lVert\mu_c\rVert(n/d)^{1/4}}{(P-1)\sigma_p}\to\frac{(2a\,q_T(a)^2)^{1/4}}{\sqrt{1-2p}} \qquad "
+            r"d\to\infty"
+        ),
         source="derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD)",
         kind=Kind.LIMIT,
         hypotheses=CONDITION,

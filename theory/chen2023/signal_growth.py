@@ -49,6 +49,7 @@ CLAIMS = (
         id="chen2023/signal-growth",
         title="Growth of the signal at the start of SAM",
         statement="gamma grows by eta (1−2p) ‖mu‖²/(4m) a step over √d steps as d → ∞",
+        formula=r"\frac{\gamma(t)}{t}\to\frac{\eta(1-2p)\lVert\mu\rVert^2}{4m} \qquad t=\sqrt d,\ d\to\infty",
         source="Chen et al. 2023, proof of Theorem 4.1; constant worked out here",
         kind=Kind.LIMIT,
         hypotheses=CONDITION,

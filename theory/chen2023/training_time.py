@@ -56,6 +56,7 @@ CLAIMS = (
         id="chen2023/training-time",
         title="Steps to training loss eps",
         statement="T = Θ(n m / (eta eps d (P−1)² sigma_p²)), in each of its six parameters",
+        formula=r"T=\Theta\left(\frac{nm}{\eta\varepsilon d(P-1)^2\sigma_p^2}\right)",
         source="Chen et al. 2023, Theorem 3.2 (SGD); Kou et al. 2023, Theorem 4.2",
         kind=Kind.RATE,
         hypotheses=CONDITION,

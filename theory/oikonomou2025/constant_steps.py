@@ -212,11 +212,18 @@ SIZES = {
     "full": {"problems": 3000, "points": 40, "long problems": 400, "long": 12, "sampled problems": 60, "seeds": 200},
 }
 
+LINEAR = r"\mathbb{E}[f(x_t)-f^*]\le(1-\gamma\mu)^t(f(x_0)-f^*)+N"
+PUBLISHED = LINEAR + (
+    r" \qquad N=\frac L\mu\left(C[\gamma+\rho(1-\lambda)^2\theta]+\rho\lambda^2\theta\right)"
+    r" \qquad \theta=1+2L^2\gamma\rho"
+)
+
 CLAIMS = (
     Claim(
         id="oikonomou2025/constant-steps",
         title="Unified SAM converges linearly to a floor under PL",
         statement="E[f(x_t) − f*] ≤ (1 − gamma mu)^t (f(x_0) − f*) + N for rho ≤ rho*, gamma ≤ gamma*(rho)",
+        formula=PUBLISHED,
         hypotheses=(SMALL_RADIUS, SMALL_STEP, SMOOTH_DRAWS),
         observe=observe,
         control=Control("no floor", predict_no_floor),
@@ -229,6 +236,7 @@ CLAIMS = (
         id="oikonomou2025/constant-steps-largest-sample",
         title="The same with L = max L_i under single-element sampling",
         statement="the same with L = max L_i: f_1,2 = (x ∓ 10)²/2, p_1 = 0.0025, lam = 0.99, rho = 0.5, gamma = 1.2e-5",
+        formula=PUBLISHED + r" \qquad L=\max_iL_i",
         hypotheses=(SMALL_RADIUS, SMALL_STEP),
         observe=observe_rare,
         control=Control("a tenth of the bound", lambda samples: 0.1 * predict(samples)),
@@ -246,6 +254,11 @@ CLAIMS = (
         id="oikonomou2025/constant-steps-sharper",
         title="A floor of order rho² for SAM, at any radius",
         statement="E[f(x_t) − f*] ≤ (1 − gamma mu)^t (f(x_0) − f*) + N', gamma ≤ the sharper cap, any rho at lam = 1",
+        formula=(
+            LINEAR + r"' \qquad "
+            r"N'=\frac L\mu\left(C\left[\gamma+\frac{\rho(1-\lambda)}{2}+2L^2\gamma\rho^2(1-\lambda)^2\right]"
+            r"+2L\rho^2\lambda^2(1+L\gamma)\right)"
+        ),
         hypotheses=(SMOOTH_DRAWS,),
         observe=observe,
         control=Control("no floor", predict_no_floor),
@@ -259,6 +272,7 @@ CLAIMS = (
         id="oikonomou2025/sam-floor",
         title="SAM's floor is of order rho²",
         statement="deterministic SAM with constant steps: f(x_t) − f* → Θ(rho²) as rho → 0",
+        formula=r"f(x_t)-f^*\to\Theta(\rho^2) \qquad \rho\to0",
         kind=Kind.RATE,
         hypotheses=(),
         observe=observe_floor,

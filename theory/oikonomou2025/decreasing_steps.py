@@ -122,6 +122,11 @@ CLAIMS = (
         id="oikonomou2025/decreasing-steps",
         title="Decreasing steps and radii reach the optimum at rate 1/t",
         statement="E[f(x_t) − f*] = O(1/t), rho_t = min{1/(2t+1), cap}, gamma_t = min{(2t+1)/((t+1)² mu), cap}",
+        formula=(
+            r"\mathbb{E}[f(x_t)-f^*]=O\left(\frac1t\right) \qquad "
+            r"\rho_t=\min\left(\frac{1}{2t+1},\rho_{\mathrm{cap}}\right) \qquad "
+            r"\gamma_t=\min\left(\frac{2t+1}{(t+1)^2\mu},\gamma_{\mathrm{cap}}\right)"
+        ),
         source="Oikonomou & Loizou 2025, Theorem 3.5",
         kind=Kind.RATE,
         hypotheses=(SMALL_RADIUS, SMOOTH_DRAWS),
@@ -138,6 +143,10 @@ CLAIMS = (
         id="oikonomou2025/decreasing-steps-bound",
         title="Decreasing steps: the bound with its constants",
         statement="E[f(x_T) − f*] ≤ t*² delta/T² + (L/(mu T)) [4C/mu + C(1−lam)² + lam²] + O(1/T²), T > t*",
+        formula=(
+            r"\mathbb{E}[f(x_T)-f^*]\le\frac{t_*^2\delta}{T^2}+\frac{L}{\mu T}\left(\frac{4C}{\mu}+\theta\right)"
+            r"+\frac{2L^3\theta}{\mu^2T^2t_*} \qquad \theta=C(1-\lambda)^2+\lambda^2"
+        ),
         source="Oikonomou & Loizou 2025, Theorem 3.5",
         kind=Kind.UPPER_BOUND,
         hypotheses=(SMALL_RADIUS, SMOOTH_DRAWS),

@@ -76,6 +76,7 @@ CLAIMS = (
         id="oikonomou2025/expected-residual",
         title="Expected residual of five samplings",
         statement="E‖g_S‖² ≤ 2A (f − f*) + B ‖∇f‖² + 2A sigma*, A and B by the sampling",
+        formula=r"\mathbb{E}\lVert g_S\rVert^2\le2A(f-f^*)+B\lVert\nabla f\rVert^2+2A\sigma^*",
         source="Oikonomou & Loizou 2025, Section 2",
         kind=Kind.UPPER_BOUND,
         hypotheses=(Hypothesis("samples", "n > 1 for draws without replacement", lambda a: a["n"] - 1, required=1.0),),

@@ -97,6 +97,11 @@ CLAIMS = (
         id="oikonomou2025/nonconvex",
         title="Unified SAM finds small gradients without convexity",
         statement="min E‖∇f‖² ≤ 4A kap delta_0/(1 − (1 + 2A gamma kap)^−T) + 2C kap + 2 lam² L rho (1 + 2L² gamma rho)",
+        formula=(
+            r"\min_{t<T}\mathbb{E}\lVert\nabla f(x_t)\rVert^2\le\frac{4A\kappa\delta_0}{1-(1+2A\gamma\kappa)^{-T}}"
+            r"+2C\kappa+2\lambda^2L\rho(1+2L^2\gamma\rho) \qquad "
+            r"\kappa=\rho L(1-\lambda)^2+L\gamma(1+2L^2\rho^2(1-\lambda)^2)"
+        ),
         source="Oikonomou & Loizou 2025, Theorem 3.7; the explicit form is ours",
         kind=Kind.UPPER_BOUND,
         hypotheses=(SMALL, SMOOTH_DRAWS),

@@ -35,6 +35,7 @@ CLAIMS = (
         id="oikonomou2025/worst-case",
         title="The worst case of USAM is within the bound under PL without noise",
         statement="f(x_k) − f* ≤ (1 − gamma mu)^k (f(x_0) − f*) at gamma*, full gradients, lam = 0, worst f",
+        formula=r"f(x_k)-f^*\le(1-\gamma\mu)^k(f(x_0)-f^*) \qquad \gamma=\frac{1-3\beta\rho}{2\beta(1+2\beta^2\rho^2)}",
         source="Oikonomou & Loizou 2025, Theorem 3.2",
         hypotheses=(SMALL_RADIUS, SMALL_STEP),
         parameters=NOMINAL,

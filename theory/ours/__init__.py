@@ -17,4 +17,6 @@ PAPER = Paper(
 )
 
 # one file each, in the order in which the argument runs
-THEOREMS = ("sam_phase", "test_error_curve", "boundary_constant")
+THEOREMS = (
+    "learning_curves", "invariance", "test_error_curve", "accuracy", "boundary_constant", "sam_phase", "sam_then_sgd",
+)  # fmt: skip

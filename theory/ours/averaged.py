@@ -16,10 +16,15 @@ from theory.ours.asymptotics import Asymptotics
 GRID = 200
 
 
-def limit_system(n, c, m, p=0.1, eps=0.01, e0=0.1, draws=32, seed=0, start=0.0, met=0.0) -> Asymptotics:
-    """Return the mean over draws of the limit system at n samples (`simulate.limit_system`); balanced labels."""
+def limit_system(
+    n, c, m, p=0.1, eps=0.01, e0=0.1, draws=32, seed=0, start=0.0, met=0.0, average=np.mean, **options
+) -> Asymptotics:
+    """Return the mean over draws of the limit system at n samples (`simulate.limit_system`, its `options`).
+
+    Labels are balanced. With `average` np.median a rare draw with a sample that no neuron is on for does not count.
+    """
     flipped = 2 * balanced_flips(integer("n", n, 2), real("p", p, below=0.5)) / n
-    return _average(run_limit_system, (n, m, c, p, eps, e0), flipped, draws, seed, start, met)
+    return _average(run_limit_system, (n, m, c, p, eps, e0), flipped, draws, seed, start, met, average, **options)
 
 
 def effective_process(c, m, p=0.1, eps=0.01, e0=0.1, samples=1000, draws=8, seed=0, start=0.0, met=0.0, reaction=True):
@@ -32,8 +37,8 @@ def signal_met(gamma, n, d, P, mu, sigma_p):
     return gamma * (P - 1) * sigma_p * np.sqrt(d / n) / positive(mu)
 
 
-def _average(run, setting, p, draws, seed, start, met, **options):
-    """Return the mean of `draws` ≥ 2 runs; curves are interpolated in log(1 + tau) and constant beyond their ends.
+def _average(run, setting, p, draws, seed, start, met, average=np.mean, **options):
+    """Return the average of `draws` ≥ 2 runs; curves are interpolated in log(1 + tau) and constant beyond their ends.
 
     A draw with a sample that no own-class neuron is on for, ever, does not reach its loss: it is left out.
     """
@@ -47,12 +52,12 @@ def _average(run, setting, p, draws, seed, start, met, **options):
     errors = dict(zip((*CURVES, "K_d", "K_o", "K_x"), np.sqrt(covariance.diagonal()), strict=True))
     tau = np.expm1(np.linspace(0.0, np.log1p(max(one.curves["tau"][-1] for one in runs)), GRID))
     curves = [
-        np.mean([np.interp(np.log1p(tau), np.log1p(one.curves["tau"]), one.curves[name]) for one in runs], axis=0)
+        average([np.interp(np.log1p(tau), np.log1p(one.curves["tau"]), one.curves[name]) for one in runs], axis=0)
         for name in CURVES[1:]
     ]
     active, margin, S, loss, signal = curves
-    K = [float(value) for value in ends.mean(axis=0)[-3:]]
+    K = [float(value) for value in average(ends, axis=0)[-3:]]
     return Asymptotics(
         setting[1], p, start, tau, active, margin, S, loss, signal, *K, errors, len(runs) / draws,
-        float(ends[:, 0].mean()), covariance[len(CURVES) - 1 :, len(CURVES) - 1 :],
+        float(average(ends[:, 0])), covariance[len(CURVES) - 1 :, len(CURVES) - 1 :],
     )  # fmt: skip

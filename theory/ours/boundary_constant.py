@@ -45,6 +45,7 @@ CLAIMS = (
         id="ours/boundary-constant",
         title="The constant of SGD's boundary, predicted",
         statement="‖mu_c‖ (n/d)^(1/4) / ((P−1) sigma_p) → q_c^(1/4), q_c that of the limit system, as d → ∞",
+        formula=r"\frac{\lVert\mu_c\rVert(n/d)^{1/4}}{(P-1)\sigma_p}\to q_c^{1/4} \qquad d\to\infty",
         source="derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD)",
         kind=Kind.LIMIT,
         hypotheses=CONDITION,

@@ -9,6 +9,10 @@ sigmoid(−gamma), flipped ones, margin −gamma, pull by sigmoid(gamma). With T
 
 which saturates at log((1 − p)/p); without flips T = gamma + e^gamma − 1.
 
+Where it ends. The perturbation is shared out by slope. Clean samples' slopes fall to p while flipped samples' rise to
+1 − p, so that a clean sample's falls from 1 to √(p/(1 − p)) of the root mean square: at C3 = 1, p = 0.2 that no longer
+silences its noise, which is then learned too, and gamma stays short of its saturation. With C3 = 1/8 it gets there.
+
 Source. derived here; sharpens the signal-learning phase of Chen et al. 2023, Theorem 4.1 (`chen2023/signal-growth`
 is its start). Derivation: docs/asymptotics.md.
 """
@@ -17,7 +21,7 @@ import numpy as np
 
 from simulate.parameters import integer, real, reject
 from theory.chen2023.setting import CONDITION, NOMINAL, sam_radius, sam_steps, scaled_spec, scaled_step_size, seeds
-from theory.claim import Claim, Control, Kind, Samples
+from theory.claim import Claim, Control, Kind, Outcome, Samples
 
 
 def saturation(p):
@@ -80,6 +84,31 @@ def observe(settings, runner):
     return axes
 
 
+def observe_end(settings, runner):
+    """Mean gamma after SAM's phase of settings["T"], C3 given, towards large d: (d, seeds) for every p."""
+    n, m, P, mu, axes = 20, 10, 2, 3.0, {}
+    for p in settings["p"]:
+        gamma = []
+        for d in settings["d"]:
+            eta = scaled_step_size(n, m, P, 1.0, d, 1.0)
+            specs = [
+                scaled_spec(
+                    seed, n, d, m, P, mu, 1.0, p, init_std=0.14 / np.sqrt(d), step_size=eta, rule="sam", stop_loss=0.0,
+                    radius=sam_radius(m, n, P, 1.0, d, settings["C3"]),
+                    max_steps=round(2.0 * m * settings["T"] / (eta * mu**2)),
+                )
+                for seed in seeds(settings)
+            ]  # fmt: skip
+            gamma.append([result.gamma.mean() for result in runner.run(specs)])
+        axes[f"p = {p:g}"] = Samples(np.array(gamma), {"p": p})
+    return axes
+
+
+def predict_end(samples):
+    """Return log((1 − p)/p)."""
+    return float(saturation(samples.given["p"]))
+
+
 def predict(samples):
     """Return gamma(T)."""
     return float(signal_learned(samples.given["T"], samples.given["p"]))
@@ -90,15 +119,20 @@ def predict_linear(samples):
     return 0.5 * (1.0 - 2.0 * samples.given["p"]) * samples.given["T"]
 
 
+COMMON = {
+    "source": "derived here; sharpens Chen et al. 2023, Theorem 4.1 (SAM), whose signal grows as Θ(steps)",
+    "kind": Kind.LIMIT,
+    "hypotheses": CONDITION,
+    "parameters": NOMINAL | {"mu": 3.0, "d": 10**5, "sigma_0": 0.14e-2 / 10**0.5, "eta": 2e-3},
+    "ours": True,
+}
+
 CLAIMS = (
     Claim(
         id="ours/sam-signal",
         title="The signal that SAM's phase learns",
         statement="gamma(T) solves dgamma/dT = sigmoid(−gamma) − p, T = eta ‖mu‖² steps/(2m), as d → ∞",
-        source="derived here; sharpens Chen et al. 2023, Theorem 4.1 (SAM), whose signal grows as Θ(steps)",
-        kind=Kind.LIMIT,
-        hypotheses=CONDITION,
-        parameters=NOMINAL | {"mu": 3.0, "d": 10**5, "sigma_0": 0.14e-2 / 10**0.5, "eta": 2e-3},
+        formula=r"\frac{d\gamma}{dT}=\frac{1}{1+e^\gamma}-p \qquad T=\frac{\eta\lVert\mu\rVert^2t}{2m}",
         observe=observe,
         predict=predict,
         tolerance=0.01,
@@ -106,6 +140,22 @@ CLAIMS = (
         control=Control("growth at the slope of its start: gamma = (1−2p) T/2", predict_linear),
         quick={"d": (10**3, 10**4, 10**5), "kappa": (0.25, 0.5, 1.0), "seeds": 48},
         full={"d": (10**3, 10**4, 10**5, 10**6), "kappa": (0.25, 0.5, 1.0, 1.5), "seeds": 96},
-        ours=True,
+        **COMMON,
+    ),
+    Claim(
+        id="ours/sam-saturation",
+        title="Where the signal of SAM's phase ends, at C3 = 1",
+        statement="gamma → log((1−p)/p) as T → ∞, at C3 = 1 as d → ∞",
+        formula=r"\gamma(T)\to\ln\frac{1-p}{p}",
+        observe=observe_end,
+        predict=predict_end,
+        tolerance=0.02,
+        tolerance_reason="T = 60 leaves e^(−p (1−p) T), 7e-5 at p = 0.2; the rest is finite d",
+        control=Control("gamma ends at log(1/p)", lambda samples: -float(np.log(samples.given["p"]))),
+        twin=Control("C3 = 1/8: eight times the radius", changes={"C3": 0.125}),
+        quick={"d": (10**3, 10**4), "p": (0.2, 0.3), "T": 60.0, "C3": 1.0, "seeds": 32},
+        full={"d": (10**3, 10**4, 10**5), "p": (0.2, 0.3, 0.4), "T": 60.0, "C3": 1.0, "seeds": 48},
+        expected=Outcome.VIOLATED,
+        **COMMON,
     ),
 )

@@ -79,6 +79,10 @@ CLAIMS = (
         id="quadratics/edge-of-stability",
         title="SAM's step overshoots beyond an edge that falls with the gradient",
         statement="a step lengthens an eigenvector's component iff lam > (‖g‖/2rho)(√(1 + 8rho/(eta‖g‖)) − 1)",
+        formula=(
+            r"\lambda_c(\lVert g\rVert)=\frac{\lVert g\rVert}{2\rho}\left(\sqrt{1"
+            r"+\frac{8\rho}{\eta\lVert g\rVert}}-1\right)"
+        ),
         source="Long & Bartlett 2024, the SAM-edge",
         observe=observe_step,
         tolerance=1e-10,
@@ -92,6 +96,7 @@ CLAIMS = (
         id="quadratics/cycle-at-the-edge",
         title="On a quadratic SAM ends at its edge of stability",
         statement="at the two-cycle's gradient norm the SAM-edge is lam_max, wherever in 0 … 2/eta that is",
+        formula=r"\lambda_c(\lVert g\rVert)=\lambda_{\max}",
         source="derived here (this file)",
         observe=observe_cycle,
         tolerance=1e-12,

@@ -65,6 +65,10 @@ CLAIMS = (
         id="quadratics/two-cycle",
         title="SAM on a quadratic ends in a two-cycle along the top eigenvector",
         statement="‖w‖ → eta lam rho/(2 − eta lam), w reversed each step, f → ½ lam ‖w‖², for 0 < eta lam_max < 2",
+        formula=(
+            r"\lVert w\rVert\to\frac{\eta\lambda\rho}{2-\eta\lambda} \qquad f\to\frac12\lambda\lVert w\rVert^2 \qquad "
+            r"w_{t+1}+w_t\to0"
+        ),
         source="Bartlett, Long & Bousquet 2023, the quadratic case; here for every eta lam_max < 2",
         kind=Kind.IDENTITY,
         hypotheses=(Hypothesis("eta", "eta lam_max < 2", lambda a: 2.0 / max(a["eta"] * a["lam"], 1e-200), 1.0),),

@@ -55,6 +55,7 @@ CLAIMS = (
         id="quadratics/usam-threshold",
         title="Where USAM on a quadratic stops converging",
         statement="USAM's steps contract iff eta lam_max (1 + rho lam_max) < 2",
+        formula=r"\eta_c\lambda_{\max}(1+\rho\lambda_{\max})=2",
         source="Dai, Ahn & Sra 2023, the quadratic case",
         kind=Kind.IDENTITY,
         hypotheses=(

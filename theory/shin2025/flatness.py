@@ -59,6 +59,9 @@ CLAIMS = (
         id="shin2025/flatness",
         title="SAM's advantage in flatness grows with width",
         statement="lambda_max of GD over that of SAM at equal training loss grows faster than m^(1/4)",
+        formula=(
+            r"\frac{\lambda_{\max}(\mathrm{GD})}{\lambda_{\max}(\mathrm{SAM})}\propto m^s \qquad \mathbb{E}\,s>\frac14"
+        ),
         source=SOURCE,
         kind=Kind.ORDERING,
         hypotheses=(),

@@ -105,6 +105,10 @@ CLAIMS = (
         id="shin2025/hessian-moments",
         title="1-SAM's minima have more uniform Hessians",
         statement="s_2 and s_4 at GD's minimum exceed 1.07 and 1.15 times those at 1-SAM's, d = 320",
+        formula=(
+            r"\mathbb{E}\log\frac{s_2(\text{GD})}{s_2(\text{1-SAM})}>\log1.07 \qquad "
+            r"\mathbb{E}\log\frac{s_4(\text{GD})}{s_4(\text{1-SAM})}>\log1.15"
+        ),
         observe=observe,
         predict=MARGIN,
         control=Control("n-SAM", changes={"rule": "n-sam"}),
@@ -116,6 +120,7 @@ CLAIMS = (
         id="shin2025/hessian-moments-with-dimension",
         title="The more so the larger the dimension",
         statement="1-SAM's advantage in s_2 and s_4 over GD is larger at d = 320 than at d = 25",
+        formula=r"\mathbb{E}[A_k(320)-A_k(25)]>0 \qquad A_k(d)=\log\frac{s_k(\text{GD})}{s_k(\text{1-SAM})},\ k=2,4",
         observe=observe_growth,
         predict=lambda samples: 0.0,
         control=Control("by a factor of four", lambda samples: np.log(4.0)),
@@ -127,6 +132,10 @@ CLAIMS = (
         id="shin2025/hessian-moments-n-sam",
         title="So have n-SAM's",
         statement="s_2 and s_4 at GD's minimum exceed 1.07 and 1.15 times those at n-SAM's, d = 320",
+        formula=(
+            r"\mathbb{E}\log\frac{s_2(\text{GD})}{s_2(\text{n-SAM})}>\log1.07 \qquad "
+            r"\mathbb{E}\log\frac{s_4(\text{GD})}{s_4(\text{n-SAM})}>\log1.15"
+        ),
         observe=observe,
         predict=MARGIN,
         control=Control("four times", lambda samples: np.log(4.0)),
@@ -140,6 +149,10 @@ CLAIMS = (
         id="shin2025/test-gain-with-dimension",
         title="1-SAM's gain in test loss grows with the dimension",
         statement="log(test loss of GD / of 1-SAM) is larger at d = 320 than at d = 25",
+        formula=(
+            r"\mathbb{E}[A(320)-A(25)]>0 \qquad "
+            r"A(d)=\log\frac{L_{\mathrm{test}}(\text{GD})}{L_{\mathrm{test}}(\text{1-SAM})}"
+        ),
         observe=observe_test,
         predict=lambda samples: 0.0,
         control=Control("by four decades", lambda samples: np.log(1e4)),

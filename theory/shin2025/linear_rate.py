@@ -107,6 +107,10 @@ CLAIMS = (
         id="shin2025/linear-rate",
         title="Stochastic USAM converges linearly under interpolation",
         statement="E f(x_t) ≤ (1 − m eta*/2)^t f(x_0), m = alpha − (beta + alpha/2) beta rho",
+        formula=(
+            r"\mathbb{E}f(x_t)\le\left(1-\frac{m\eta^*}{2}\right)^tf(x_0) \qquad "
+            r"m=\alpha-\left(\beta+\frac\alpha2\right)\beta\rho \qquad \eta^*=\frac{m}{2\lambda\beta(1+\beta\rho)^2}"
+        ),
         quick={"form": "published", "problems": 400, "points": 25, "long problems": 50},
         full={"form": "published", "problems": 4000, "points": 25, "long problems": 500},
         **COMMON,
@@ -115,6 +119,10 @@ CLAIMS = (
         id="shin2025/linear-rate-sharper",
         title="Stochastic USAM converges linearly at larger radii too",
         statement="E f(x_t) ≤ (1 − m' eta*/2)^t f(x_0), m' = alpha − beta rho √(2 alpha beta)",
+        formula=(
+            r"\mathbb{E}f(x_t)\le\left(1-\frac{m'\eta^*}{2}\right)^tf(x_0) \qquad "
+            r"m'=\alpha-\beta\rho\sqrt{2\alpha\beta} \qquad \eta^*=\frac{m'}{2\lambda\beta(1+\beta\rho)^2}"
+        ),
         quick={"form": "sharper", "problems": 400, "points": 25, "long problems": 50},
         full={"form": "sharper", "problems": 4000, "points": 25, "long problems": 500},
         ours=True,

@@ -134,6 +134,10 @@ def observe_holding(kinds):
 
 COMMON = {"kind": Kind.UPPER_BOUND, "predict": unit, **AT_EDGE}
 BOUNDS = {2: "s_2² ≤ 1/(eta(eta−2rho))", 3: "s_3² ≤ 1/(2eta² rho)", 4: "s_4² ≤ 1/(eta² rho²)"}
+FORMULAS = {
+    2: r"s_2^2\le\frac{1}{\eta(\eta-2\rho)}", 3: r"s_3^2\le\frac{1}{2\eta^2\rho}", 4: r"s_4^2\le\frac{1}{\eta^2\rho^2}",
+}  # fmt: skip
+STABLE = r"r(\Sigma\mapsto\mathbb{E}J_i\Sigma J_i)\le1\implies "
 
 
 def failing(name, case, title, share):
@@ -145,6 +149,7 @@ def failing(name, case, title, share):
         title=title,
         statement=f"radius of Sigma → E J_i Sigma J_i ≤ 1 ⇒ {BOUNDS[order]}"
         + (", H_i of rank one" if case == "rank one" else ""),
+        formula=STABLE + FORMULAS[order],
         source=SOURCE,
         hypotheses=(LARGE_STEP,),
         parameters=NOMINAL | {"rho": share[0]},
@@ -163,6 +168,7 @@ CLAIMS = (
         id="shin2025/mean-square-curvature",
         title="Mean-square stability bounds the curvature",
         statement="radius of Sigma → E J_i Sigma J_i ≤ 1 ⇒ a(1 + rho a) ≤ 2/eta, at any rho",
+        formula=r"r(\Sigma\mapsto\mathbb{E}J_i\Sigma J_i)\le1\implies a(1+\rho a)\le\frac2\eta",
         source=SOURCE,
         hypotheses=(),
         parameters=NOMINAL,
@@ -178,6 +184,7 @@ CLAIMS = (
         id="shin2025/mean-square-stars",
         title="How far mean-square stability lets the spread go",
         statement="a star of m leaves is stable under SGD with eta² s_2² = 4m/(1 + √m)², up to 4 times the bound",
+        formula=r"\eta^2s_2^2=\frac{4m}{(1+\sqrt m)^2}",
         source=f"derived here (docs/linear_stability.md), against {SOURCE}",
         kind=Kind.IDENTITY,
         hypotheses=(),
@@ -196,6 +203,7 @@ CLAIMS = (
             id=f"shin2025/mean-square-{name}",
             title=f"Where the spread is bounded: {what}",
             statement=f"radius of Sigma → E J_i Sigma J_i ≤ 1 ⇒ {', '.join(BOUNDS.values())}: {what}",
+            formula=STABLE + r" \qquad ".join(FORMULAS.values()),
             source=f"derived here (docs/linear_stability.md); a case of {SOURCE}",
             hypotheses=(LARGE_STEP,),
             parameters=NOMINAL,

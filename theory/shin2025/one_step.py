@@ -103,6 +103,7 @@ CLAIMS = (
         id="shin2025/one-step-curvature",
         title="One-step stability bounds the curvature",
         statement="E J_i² ⪯ I ⇒ a(1 + rho a) ≤ 2/eta, at any rho",
+        formula=r"\mathbb{E}J_i^2\preceq I\implies a(1+\rho a)\le\frac2\eta",
         source=SOURCE,
         hypotheses=(),
         observe=observe_curvature,
@@ -113,6 +114,10 @@ CLAIMS = (
         id="shin2025/one-step-moments",
         title="One-step stability bounds the spread of the Hessians' moments",
         statement="E J_i² ⪯ I ⇒ s_2² ≤ 1/(eta(eta−2rho)), s_3² ≤ 1/(2eta² rho), s_4² ≤ 1/(eta² rho²)",
+        formula=(
+            r"\mathbb{E}J_i^2\preceq I\implies s_2^2\le\frac{1}{\eta(\eta-2\rho)} \qquad "
+            r"s_3^2\le\frac{1}{2\eta^2\rho} \qquad s_4^2\le\frac{1}{\eta^2\rho^2}"
+        ),
         source=SOURCE,
         hypotheses=(LARGE_STEP,),
         observe=observe_moments,
@@ -125,6 +130,7 @@ CLAIMS = (
         id="shin2025/one-step-sgd",
         title="SGD's version",
         statement="E (I − eta H_i)² ⪯ I ⇒ a ≤ 2/eta and s_2² ≤ 1/eta²",
+        formula=r"\mathbb{E}(I-\eta H_i)^2\preceq I\implies a\le\frac2\eta \qquad s_2^2\le\frac{1}{\eta^2}",
         source=SOURCE,
         hypotheses=(),
         observe=observe_sgd,
@@ -137,6 +143,10 @@ CLAIMS = (
         id="shin2025/one-step-sharp",
         title="The sharp form of one-step stability",
         statement="E J_i² ⪯ I ⇒ M_2 ⪯ a* H, and so s_2² ≤ (a*/2)², at any rho",
+        formula=(
+            r"\mathbb{E}J_i^2\preceq I\implies M_2\preceq a^*H \qquad s_2^2\le\frac{(a^*)^2}{4} \qquad "
+            r"a^*=\frac{\sqrt{1+8\rho/\eta}-1}{2\rho}"
+        ),
         source=f"derived here (docs/linear_stability.md); sharpens {SOURCE}",
         hypotheses=(),
         observe=observe_sharp,

@@ -77,6 +77,10 @@ CLAIMS = (
         id="shin2025/second-moment",
         title="The second moment of a step of stochastic SAM",
         statement="E J_i² = (I − eta H − eta rho H²)² + eta(eta−2rho)(M_2−H²) + 2eta² rho(M_3−H³) + eta² rho²(M_4−H⁴)",
+        formula=(
+            r"\mathbb{E}J_i^2=(I-\eta H-\eta\rho H^2)^2+R \qquad "
+            r"R=\eta(\eta-2\rho)(M_2-H^2)+2\eta^2\rho(M_3-H^3)+\eta^2\rho^2(M_4-H^4)"
+        ),
         source="Shin, Lee, Andriushchenko & Lee 2025, proof of Theorem 1",
         kind=Kind.IDENTITY,
         hypotheses=(),
@@ -98,6 +102,10 @@ CLAIMS = (
         id="shin2025/two-notions",
         title="What one step tells of all steps",
         statement="tr E J_i²/d ≤ radius of Sigma → E J_i Sigma J_i ≤ lambda_max(E J_i²)",
+        formula=(
+            r"\frac{\operatorname{tr}\mathbb{E}J_i^2}{d}\le r(\Sigma\mapsto\mathbb{E}J_i\Sigma J_i)"
+            r"\le\lambda_{\max}(\mathbb{E}J_i^2)"
+        ),
         source=f"derived here (docs/linear_stability.md); the notions of {SOURCE}",
         kind=Kind.UPPER_BOUND,
         hypotheses=(),

@@ -81,6 +81,10 @@ CLAIMS = (
         id="shin2025/smaller-radius",
         title="Stable at a radius, stable at every smaller one",
         statement=f"{GROWTH['one_step']} ≤ 1 at rho ⇒ ≤ 1 at every rho' in [0, rho]",
+        formula=(
+            r"\lambda_{\max}(\mathbb{E}J_i^2)\le1\ \text{at}\ \rho\implies\lambda_{\max}(\mathbb{E}J_i^2)"
+            r"\le1\ \text{at}\ \rho'\le\rho"
+        ),
         source="derived here (docs/linear_stability.md), after Shin, Lee, Andriushchenko & Lee 2025, Theorem 1",
         **settings("one_step"),
         **COMMON,
@@ -89,6 +93,7 @@ CLAIMS = (
         id="shin2025/smaller-radius-mean-square",
         title="The same in mean square",
         statement=f"{GROWTH['mean_square']} ≤ 1 at rho ⇒ ≤ 1 at every rho' in [0, rho]",
+        formula=r"r(\Sigma\mapsto\mathbb{E}J_i\Sigma J_i)\le1\ \text{at}\ \rho\implies r\le1\ \text{at}\ \rho'\le\rho",
         source="the other reading of shin2025/smaller-radius; counterexample derived here (docs/linear_stability.md)",
         twin=Control("in one step", changes={"notion": "one_step"}),
         expected=Outcome.VIOLATED,

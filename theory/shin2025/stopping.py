@@ -50,6 +50,7 @@ CLAIMS = (
         id="shin2025/early-stopping",
         title="SAM's gain needs early stopping",
         statement="training on from loss 0.3 to 0.001 takes over half of e(GD) − e(SAM → GD) away, m = 100",
+        formula=r"\mathbb{E}[G_{L=0.3}-2\,G_{L=0.001}]>0 \qquad G=e(\mathrm{GD})-e(\mathrm{SAM}\to\mathrm{GD})",
         parameters=CONV | {"m": 100},
         observe=observe_stopping,
         predict=lambda samples: 0.0,
@@ -63,6 +64,10 @@ CLAIMS = (
         id="shin2025/weight-decay",
         title="Weight decay adds to SAM's gain",
         statement="e(GD) − e(SAM → GD) at eta · decay · T = 9 exceeds that without decay, T = 3000 steps",
+        formula=(
+            r"\mathbb{E}[G_{\eta\,\mathrm{decay}\,T=9}-G_{\mathrm{decay}=0}]>0 \qquad "
+            r"G=e(\mathrm{GD})-e(\mathrm{SAM}\to\mathrm{GD})"
+        ),
         parameters=CONV,
         observe=observe_decay,
         predict=lambda samples: 0.0,

@@ -89,6 +89,11 @@ CLAIMS = (
         id="shin2025/trace-form",
         title="What mean-square stability bounds: the spread averaged over directions",
         statement="radius ≤ 1 ⇒ tr(M_k−H^k)/d ≤ 1/(eta(eta−2rho)), 1/(2eta² rho), 1/(eta² rho²), k = 2, 3, 4",
+        formula=(
+            r"r(\Sigma\mapsto\mathbb{E}J_i\Sigma J_i)\le1\implies\frac{\operatorname{tr}(M_2-H^2)}{d}"
+            r"\le\frac{1}{\eta(\eta-2\rho)} \qquad \frac{\operatorname{tr}(M_3-H^3)}{d}\le\frac{1}{2\eta^2\rho} \qquad "
+            r"\frac{\operatorname{tr}(M_4-H^4)}{d}\le\frac{1}{\eta^2\rho^2}"
+        ),
         source=REPAIR,
         hypotheses=(LARGE_STEP,),
         observe=observe,
@@ -102,6 +107,10 @@ CLAIMS = (
         id="shin2025/trace-form-sharp",
         title="The sharp trace form",
         statement="radius ≤ 1 ⇒ tr M_2 ≤ a* tr H, and so tr(M_2 − H²)/d ≤ (a*/2)², at any rho",
+        formula=(
+            r"r(\Sigma\mapsto\mathbb{E}J_i\Sigma J_i)\le1\implies\operatorname{tr}M_2\le a^*\operatorname{tr}H \qquad "
+            r"\frac{\operatorname{tr}(M_2-H^2)}{d}\le\frac{(a^*)^2}{4} \qquad a^*=\frac{\sqrt{1+8\rho/\eta}-1}{2\rho}"
+        ),
         source=REPAIR,
         hypotheses=(),
         observe=observe_sharp,

@@ -100,6 +100,9 @@ CLAIMS = (
         id="shin2025/largest-spread",
         title="The largest stable spread of the Hessians falls with rho",
         statement="max s_2² under E J_i² ⪯ I is (a*/2)², a* = (√(1 + 8rho/eta) − 1)/(2rho): attained, falling in rho",
+        formula=(
+            r"\max_{\mathbb{E}J_i^2\preceq I}s_2^2=\frac{(a^*)^2}{4} \qquad a^*=\frac{\sqrt{1+8\rho/\eta}-1}{2\rho}"
+        ),
         source=f"derived here (docs/linear_stability.md); sharpens {SOURCE}",
         kind=Kind.IDENTITY,
         hypotheses=(),
@@ -119,6 +122,7 @@ CLAIMS = (
         id="shin2025/uniform-hessians",
         title="At the edge of stability Hessians are more uniform the larger rho",
         statement="s_2² of the same family scaled to the edge of one-step stability falls with rho",
+        formula=r"\mathbb{E}[s_2^2(\rho)-s_2^2(\rho')]>0 \qquad \rho<\rho'",
         source=SOURCE,
         kind=Kind.ORDERING,
         hypotheses=(),
@@ -135,6 +139,7 @@ CLAIMS = (
         id="shin2025/sgd-higher-moments",
         title="SGD limits neither the third nor the fourth moment",
         statement="s_3² ∝ p^(−1/2), s_4² ∝ p^(−1) at the edge of one-step stability, rho = 0, spikes of probability p",
+        formula=r"s_3^2\propto p^{-1/2} \qquad s_4^2\propto p^{-1}",
         source=f"derived here (docs/linear_stability.md); {SOURCE} has no bound there",
         kind=Kind.RATE,
         hypotheses=(),
