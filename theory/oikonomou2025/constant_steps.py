@@ -21,15 +21,20 @@ for SAM (lam = 1) at any radius and with a floor of order rho², as is observed,
 Source. Oikonomou & Loizou 2025, Theorem 3.2.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.domain import Domain, Range
 from theory.finite_sums import (
     PL_FAMILIES,
+    SEARCHED,
     enumerate_instances,
     given_spec,
     instances,
     random_normalisations,
+    searched,
     slack_notes,
 )
 from theory.oikonomou2025.setting import NOMINAL, SMALL_RADIUS, SMALL_STEP, SMOOTH_DRAWS, Constants, constants
@@ -181,6 +186,54 @@ def observe_rare(settings, runner):
     return Samples(observed, {"rate": np.array([rate]), "floor": np.array([floor]), "notes": notes})
 
 
+def single_element(settings):
+    """Return (problem, sampling, constants, gamma, rho): least squares, shares of the caps for settings["smooth"].
+
+    That is max L_i of the "sample", or the largest Lip(g_S) of a "draw".
+    """
+    problem, draws, _ = searched(settings)
+    c = constants(problem, draws)
+    if settings["smooth"] == "sample":
+        c = replace(c, L=float(problem.sample_lipschitz.max()))
+    rho = settings["rho/cap"] * c.radius_cap(settings["lam"])
+    return problem, draws, c, settings["gamma/cap"] * c.step_cap(rho, settings["lam"]), rho
+
+
+def observe_single_element(settings, runner):
+    """Mean of f(x_t) − f* (1, seeds) over the second half of a path from x*, where the bound is N at every t.
+
+    settings["long"] relaxation times, or settings["steps"] steps if that is less.
+    """
+    problem, draws, c, gamma, rho = single_element(settings)
+    steps = int(min(np.ceil(settings["long"] / (gamma * c.mu)), settings["steps"]))
+    seeds = range(settings["seed"], settings["seed"] + settings["seeds"])
+    run = {"radius": rho, "normalisation": settings["lam"], "step_size": gamma, "max_steps": steps}
+    kept = tuple(np.unique(np.linspace(steps // 2, steps, 100).astype(int)).tolist())
+    specs = [given_spec(problem, draws, problem.anchor, seed=seed, record=kept, **run) for seed in seeds]
+    observed = np.array([[result.history["gap"].mean() for result in runner.run(specs)]])
+    return Samples(observed, {"rate": np.zeros(1), "floor": np.array([c.floor(gamma, rho, settings["lam"])])})
+
+
+def single_element_letters(settings):
+    """Return the letters of the hypotheses at an instance."""
+    _, _, c, gamma, rho = single_element(settings)
+    return {"L": c.L, "mu": c.mu, "D": c.D, "lam": settings["lam"], "rho": rho, "gamma": gamma}
+
+
+SINGLE_ELEMENT = Domain(
+    {"n": Range(2, 3, 2, integer=True)}
+    | {name: replace(SEARCHED[name], size=3) for name in ("scales", "targets", "weights")}
+    | {"noise": SEARCHED["noise"]}
+    | {"lam": Range(0.0, 1.0, 1.0), "rho/cap": Range(0.0, 1.0, 1.0), "gamma/cap": Range(1e-3, 1.0, 1.0, log=True)},
+    observe_single_element,
+    letters=single_element_letters,
+    settings={"family": "square", "d": 1, "rows": (1.0,) * 3, "sampling": "single", "start": (0.0,), "distance": 0.0,
+              "smooth": "sample", "long": 4, "steps": 40_000, "seeds": 3},
+    sure={"long": 12, "steps": 1_000_000, "seeds": 48},
+    twin=Control("L = max L_i/(n p_i)", changes={"smooth": "draw"}),
+)  # fmt: skip
+
+
 # the floor of SAM itself
 
 
@@ -247,6 +300,7 @@ CLAIMS = (
         quick={"L": 1.0, "start": None, "steps": 1_000_000, "seeds": 48, **RARE},
         full={"L": 1.0, "start": None, "steps": 1_000_000, "seeds": 400, **RARE},
         expected=Outcome.VIOLATED,
+        domain=SINGLE_ELEMENT,
         **COMMON,
         **BOUND,
     ),

@@ -21,6 +21,7 @@ Source. Shin et al. 2025, Theorem 1, stability read as boundedness of E‖x_t‖
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.domain import Range
 from theory.shin2025.one_step import STEEPER, curvature_samples
 from theory.shin2025.setting import (
     AT_EDGE,
@@ -37,6 +38,7 @@ from theory.shin2025.setting import (
     gather,
     moment_bound,
     moment_samples,
+    searched_domain,
     unit,
 )
 
@@ -88,6 +90,14 @@ FAILING = {
 }
 """The order k that fails, and the families it fails at."""
 
+FAILING_DOMAINS = {
+    "s_2²": (),
+    "s_3²": (Range(0.01, 0.6, 0.25),),
+    "s_4²": (Range(0.01, 0.6, 0.25),),
+    "rank one": (Range(0.0, 0.6, 0.0), ("rank", "ridge")),
+}
+"""Where each is searched."""
+
 
 def observe_curvature(settings, runner):
     """Observe the curvature at the edge of mean-square stability."""
@@ -102,7 +112,7 @@ def observe_failing(settings, runner):
     from simulate.linear_stability import mean_square_growth
 
     order, build = FAILING[settings["case"]]
-    given = build()
+    given = () if "factors" in settings else build()
     kinds = (("rank-one", 7),) if settings["case"] == "rank one" else (("dense", 6), ("rank-one", 7))
     instances = given + families(settings, "mean_square", kinds)
     samples = gather(
@@ -159,6 +169,7 @@ def failing(name, case, title, share):
         quick=QUICK | settings,
         full=FULL | settings,
         expected=Outcome.VIOLATED,
+        domain=searched_domain(*FAILING_DOMAINS[case]),
         **COMMON,
     )
 
