@@ -42,11 +42,13 @@ class Range:
             reject(name, text, f"{kind} from {self.low:g} to {self.high:g}")
         return number
 
-    def rounded(self, number) -> list:
-        """Return plainer numbers in place of this one, the plainest first."""
-        if self.integer:
-            return [self.default, *range(int(self.low), number)]
-        return [self.default, *(float(f"{number:.{digits}g}") for digits in (1, 2, 3))]
+    def plainer(self, number) -> list:
+        """Return plainer numbers in place of this one, the plainest first and itself last."""
+        if self.integer and self.high - self.low <= 10:
+            return [self.default, *range(int(self.low), number + 1)]
+        rounded = [float(f"{number:.{digits}g}") for digits in (1, 2, 3)]
+        inside = [int(x) if self.integer else x for x in rounded if self.low <= x <= self.high]
+        return [self.default, *inside, number]
 
     def text(self) -> str:
         """Return the range in words."""
@@ -81,9 +83,9 @@ class Choice:
                 return value
         reject(name, text, "one of " + ", ".join(map(str, self.values)))
 
-    def rounded(self, value) -> list:
-        """Return the values before this one."""
-        return list(self.values[: self.values.index(value)])
+    def plainer(self, value) -> list:
+        """Return the values up to this one."""
+        return list(self.values[: self.values.index(value) + 1])
 
     def text(self) -> str:
         """Return the values in words."""

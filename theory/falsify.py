@@ -5,7 +5,7 @@ ones), log(tolerance/|deviation|) for identities, rates and limits; for ordering
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,11 @@ from theory.verdict import Verdict, judge
 
 SEEDS = Domain({"seed": Range(0, 10**6, 0, integer=True)}, budget=8)
 """What is searched where a claim declares no domain: seeds, at its quick settings."""
+
+MEASURES = {
+    Kind.UPPER_BOUND: "bound/observed", Kind.LOWER_BOUND: "observed/bound", Kind.ORDERING: "difference − margin",
+}  # fmt: skip
+UNSEEN = (ParameterError, np.linalg.LinAlgError, ArithmeticError)  # what an instance at the edge of sense may raise
 
 LARGEST = 50.0  # of a slack's logarithm: beyond it nothing is to be told apart
 OUTSIDE = 1e3  # and more, for points that hypotheses exclude
@@ -60,17 +65,15 @@ class Search:
     def settings(self, point, offset=0, sure=False) -> dict[str, Any]:
         """Return the settings of one instance; `offset` moves its seeds."""
         domain = self.domain
-        drawn = self.seed * SEED_STRIDE + point.get("seed", 0) + offset
+        drawn = (self.seed + point.get("seed", 0)) * SEED_STRIDE + offset
         sure = domain.sure if sure else {}
         return {**self.claim.quick, **domain.settings, **sure, **point, **self.form.changes, "seed": drawn}
 
-    def in_scope(self, settings) -> tuple[bool, float]:
-        """Return whether every hypothesis with a requirement is met, and the smallest margin over the required one."""
+    def margin(self, settings) -> float:
+        """Return the smallest margin of the hypotheses over what they require: at least 1 within them."""
         claim, domain = self.claim, self.domain
-        known = domain.letters(settings) if domain.letters else {}
-        shares = [margin / h.required for h, margin in claim.margins(**known) if h.required is not None]
-        least = min(shares, default=np.inf)
-        return least >= 1.0, least
+        letters = domain.letters(settings) if domain.letters else {}
+        return min((m / h.required for h, m in claim.margins(**letters) if h.required is not None), default=np.inf)
 
     def observe(self, settings):
         """Return the samples of an instance and what is predicted of them."""
@@ -82,31 +85,42 @@ class Search:
     def slack(self, point) -> float:
         """Return the slack at a point; OUTSIDE or more where a hypothesis is not met, BROKEN where nothing is seen."""
         settings = self.settings(point)
-        inside, margin = self.in_scope(settings)
-        if not inside:
-            return OUTSIDE + min(1.0 - margin, LARGEST) if margin > -np.inf else BROKEN
         try:
+            margin = self.margin(settings)
+            if not margin >= 1.0:
+                return OUTSIDE + min(1.0 - margin, LARGEST)
             found = slack(self.claim, *self.observe(settings))
-        except (ParameterError, np.linalg.LinAlgError, ZeroDivisionError, OverflowError):
+        except UNSEEN:
             return BROKEN
         return float(np.clip(found, -LARGEST, LARGEST)) if np.isfinite(found) else BROKEN
 
-    def rerun(self, point, offset=_RERUN) -> tuple[Verdict, float]:
-        """Judge a point anew, on seeds the search has not seen and at the surer settings; return its slack too."""
-        settings, claim = self.settings(point, offset, sure=True), self.claim
-        observation, prediction = self.observe(settings)
-        verdict = judge(claim.kind, observation, prediction, claim.tolerance, FALSE_ALARM)
-        return verdict, slack(claim, observation, prediction)
-
-    def broken(self, point, offset=_RERUN) -> tuple[bool, Verdict | None, float]:
-        """Return whether a point is a counterexample once run again, with its verdict and slack."""
-        if not self.in_scope(self.settings(point, offset, sure=True))[0]:
-            return False, None, np.inf
+    def rerun(self, point, offset=_RERUN) -> "Trial":
+        """Judge a point anew, on seeds that the search has not seen and at the surer settings."""
+        claim, settings = self.claim, self.settings(point, offset, sure=True)
         try:
-            verdict, found = self.rerun(point, offset)
-        except (ParameterError, np.linalg.LinAlgError, ZeroDivisionError, OverflowError):
-            return False, None, np.inf
-        return verdict.outcome is Outcome.VIOLATED, verdict, found
+            margin = self.margin(settings)
+            if not margin >= 1.0:
+                return Trial(point, problem=f"outside the hypotheses, by a margin of {margin:.3g}")
+            observation, prediction = self.observe(settings)
+        except UNSEEN as error:
+            return Trial(point, problem=f"no samples ({error})")
+        verdict = judge(claim.kind, observation, prediction, claim.tolerance, FALSE_ALARM)
+        return Trial(point, slack(claim, observation, prediction), verdict)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A point run again: its slack and verdict, or the problem that kept it from being judged."""
+
+    point: dict
+    slack: float = np.nan
+    verdict: Verdict | None = None
+    problem: str | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Return whether it is a counterexample."""
+        return self.verdict is not None and self.verdict.outcome is Outcome.VIOLATED
 
 
 def slack(claim: Claim, observation, prediction) -> float:
@@ -136,28 +150,67 @@ def _bound_slack(samples: Samples, prediction, side):
 class Finding:
     """What a search found.
 
-    `tried` points, `inside` of them within the hypotheses; `point` the one of least slack (by `slack`) and its `verdict`
-    once run again, None if no point could be judged. `counterexample` whether that, or one of the next best, is one;
-    `minimal` the plainest point that still is one, with its own verdict and slack.
+    `tried` points, `inside` of them within the hypotheses; `slack` the least that was seen and `worst` the point run
+    again (None: no point could be judged), or one of the next best if that alone is a counterexample; `minimal` the
+    plainest point that still is one, run again.
     """
 
     search: Search
     tried: int
     inside: int
-    point: dict | None
     slack: float
-    verdict: Verdict | None = None
-    counterexample: bool = False
-    minimal: dict | None = None
-    minimal_verdict: Verdict | None = None
-    minimal_slack: float = np.nan
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    worst: Trial | None
+    minimal: Trial | None = None
+
+    @property
+    def counterexample(self) -> bool:
+        """Return whether a counterexample was found."""
+        return self.minimal is not None
 
     @property
     def expected(self) -> bool:
-        """Return whether the search ended as it should: a counterexample where the claim is known to fail, else none."""
+        """Return whether it ended as it should: with a counterexample to what is known to fail, and else without."""
         fails = not self.search.twin and self.search.claim.expected_in("full") is Outcome.VIOLATED
         return self.counterexample is fails
+
+    @property
+    def measure(self) -> str:
+        """Return what slack is."""
+        return MEASURES.get(self.search.claim.kind, "tolerance/deviation")
+
+    def figure(self, slack: float) -> float:
+        """Return a slack as it is printed: a ratio, but for orderings."""
+        return slack if self.search.claim.kind is Kind.ORDERING else float(np.exp(slack))
+
+    def command(self, trial: Trial) -> str:
+        """Return the command that judges a point."""
+        search = self.search
+        seed = f" --seed {search.seed}" if search.seed else ""
+        point = search.domain.write(trial.point) or "''"
+        return f"sharpbounds falsify {search.name}{' --twin' if search.twin else ''}{seed} --point {point}"
+
+    def to_dict(self) -> dict:
+        """Return the finding as plain data."""
+
+        def plain(trial):
+            if trial is None:
+                return None
+            verdict = trial.verdict
+            judged = verdict and {
+                "outcome": str(verdict.outcome), "measure": verdict.measure, "value": verdict.value,
+                "interval": verdict.interval, "details": verdict.details,
+            }  # fmt: skip
+            slack = self.figure(trial.slack)
+            told = {"slack": slack, "verdict": judged, "problem": trial.problem, "command": self.command(trial)}
+            return {"point": trial.point, **told}
+
+        search = self.search
+        return {
+            "id": search.claim.id, "twin": search.twin, "seed": search.seed, "tried": self.tried, "inside": self.inside,
+            "expected": str(search.claim.expected_in("full")), "as_expected": self.expected, "measure": self.measure,
+            "least_slack": self.figure(self.slack), "counterexample": self.counterexample, "worst": plain(self.worst),
+            "minimal": plain(self.minimal),
+        }  # fmt: skip
 
 
 def search_of(name, twin=False, seed=0) -> Search:
@@ -165,8 +218,7 @@ def search_of(name, twin=False, seed=0) -> Search:
     claim = registry.find(name)
     if missing := claim.missing():
         reject("claim", name, f"one that this installation can check (pip install 'sharpbounds[{missing}]')")
-    domain = claim.domain
-    if twin and claim.twin is None and (domain is None or domain.twin is None):
+    if twin and claim.twin is None and (claim.domain is None or claim.domain.twin is None):
         reject("twin", name, "asked of a claim that has a twin, its repaired form")
     return Search(name, bool(twin), integer("seed", seed, 0, 10**9))
 
@@ -181,17 +233,25 @@ def falsify(name, budget=None, seed=0, workers=1, twin=False) -> Finding:
     with executor_of(integer("workers", workers, 1)) as (executor, _):
         candidates, tried, inside = _explore(search, budget, executor)
     if not candidates:
-        return Finding(search, tried, inside, None, np.nan)
-    for k, (_, point) in enumerate(candidates):
-        counterexample, verdict, value = search.broken(point)
-        if k == 0 or counterexample:
-            found = (point, value if verdict else candidates[0][0], verdict)
-        if counterexample:
-            plain = shrink(search, point, value)
-            again, verdict, value = search.broken(plain, _FINAL)
-            if again:
-                return Finding(search, tried, inside, *found, True, plain, verdict, value)
-    return Finding(search, tried, inside, *found)
+        return Finding(search, tried, inside, np.nan, None)
+    least, worst = candidates[0][0], None
+    for _, point in candidates:
+        again = search.rerun(point)
+        worst = worst or again
+        if again.broken:
+            plainest = search.rerun(shrink(search, again), _FINAL)
+            if plainest.broken:
+                return Finding(search, tried, inside, least, again, plainest)
+    if worst.verdict is not None and not worst.broken:
+        worst = search.rerun(tidy(search, worst.point))
+    return Finding(search, tried, inside, least, worst)
+
+
+def judge_point(name, text, seed=0, twin=False) -> Finding:
+    """Judge one point, written as `Domain.write` does, as the last re-run of a search does."""
+    search = search_of(name, twin, seed)
+    trial = search.rerun(search.domain.parse(text), _FINAL)
+    return Finding(search, 1, int(trial.verdict is not None), trial.slack, trial, trial if trial.broken else None)
 
 
 def _explore(search, budget, executor):
@@ -214,7 +274,7 @@ def _explore(search, budget, executor):
                 seen.setdefault(search.domain.write(point), (value, point))
 
     if search.domain is SEEDS:
-        evaluate([{"seed": seed} for seed in range(budget)])
+        evaluate([{"seed": k} for k in range(budget)])
     else:
         best = _evolve(search, budget - budget // 3, evaluate)
         share = budget // 3 // len(best)
@@ -271,26 +331,39 @@ def _refine(search, budget, vector):
     return points, values
 
 
-# the plainest point that still is a counterexample
+# plainer points
 
 
-def shrink(search, point, value):
-    """Return a plainer point that keeps half of the violation, in logarithms; `value` is the point's slack."""
+def shrink(search, trial) -> dict:
+    """Return a plainer counterexample that keeps half of a trial's violation, in logarithms."""
+
+    def keeps(point):
+        again = search.rerun(point)
+        return again.broken and again.slack <= 0.5 * trial.slack
+
+    return _plainer(search.domain, trial.point, keeps)
+
+
+def tidy(search, point) -> dict:
+    """Return a plainer point of the same slack, up to a thousandth."""
+    largest = search.slack(point) + 1e-3
+    return _plainer(search.domain, point, lambda changed: search.slack(changed) <= largest)
+
+
+def _plainer(domain, point, keeps):
+    """Return the point with whole coordinates, then single numbers, replaced by plainer ones while `keeps(point)`."""
     point = dict(point)
 
-    def try_on(name, place, plainer):
-        changed = plainer if place is None else (*point[name][:place], plainer, *point[name][place + 1 :])
-        if changed == point[name]:
-            return False
-        broken, _, found = search.broken({**point, name: changed})
-        if not (broken and found <= 0.5 * value):
-            return False
-        point[name] = changed
-        return True
+    def replaced(name, place, plain):
+        changed = plain if place is None else (*point[name][:place], plain, *point[name][place + 1 :])
+        if changed != point[name] and keeps({**point, name: changed}):
+            point[name] = changed
+            return True
+        return changed == point[name]
 
-    for name, default in search.domain.defaults().items():  # a whole vector at once
-        try_on(name, None, default)
-    for name, place, coordinate in search.domain.scalars():
+    for name, default in domain.defaults().items():
+        replaced(name, None, default)
+    for name, place, coordinate in domain.scalars():
         now = point[name] if place is None else point[name][place]
-        any(try_on(name, place, plainer) for plainer in coordinate.rounded(now) if plainer != now)
+        any(replaced(name, place, plain) for plain in coordinate.plainer(now))
     return point
