@@ -134,5 +134,7 @@ def given_spec(problem, draws, start, **run):
 def slack_notes(bound, observed, count):
     """Return what is printed of bound/observed where observed > 0: the least, the median, and how many instances."""
     ratios = bound[observed > 0.0] / observed[observed > 0.0]
+    if not ratios.size:
+        return {"instances": int(count)}
     return {"least bound/observed": float(ratios.min()), "median bound/observed": float(np.median(ratios)),
             "instances": int(count)}  # fmt: skip

@@ -75,16 +75,20 @@ def observe(settings, runner):
 
 def observe_few(settings):
     """Exact expectations (instances, t): settings["points"] choices of rho, gamma, lam, x_0 for each random problem."""
-    count, t = settings["points"], np.arange(1, STEPS + 1)
-    parts = []
+    count, parts = settings["points"], []
     for problem, draws, rng in instances(settings):
         c, lam = constants(problem, draws), random_normalisations(rng, count)
-        gamma, rho, floor = FORMS[settings["form"]](c, lam, *rng.random((2, count)))
+        chosen = FORMS[settings["form"]](c, lam, *rng.random((2, count)))
         starts = rng.standard_normal((count, len(problem.anchor))) * np.exp(rng.uniform(-5.0, 5.0, (count, 1)))
-        gaps, _ = enumerate_instances(problem, draws, starts, gamma, rho, lam, STEPS)
-        rate = linear_rate(gaps[:, :1], gamma[:, None], c.mu, t, 0.0)
-        parts.append((gaps[:, 1:], rate, np.repeat(floor[:, None], STEPS, 1), np.repeat(gaps[:, :1], STEPS, 1)))
+        parts.append(few_steps(problem, draws, c.mu, starts, lam, *chosen))
     return _samples(*(np.concatenate(part) for part in zip(*parts, strict=True)), count * settings["problems"])
+
+
+def few_steps(problem, draws, mu, starts, lam, gamma, rho, floor):
+    """Return E[f(x_t) − f*], the rate's share of the bound, the floor and f(x_0) − f*, (count, STEPS) each."""
+    gaps, _ = enumerate_instances(problem, draws, starts, gamma, rho, lam, STEPS)
+    rate = linear_rate(gaps[:, :1], gamma[:, None], mu, np.arange(1, STEPS + 1), 0.0)
+    return gaps[:, 1:], rate, np.repeat(floor[:, None], STEPS, 1), np.repeat(gaps[:, :1], STEPS, 1)
 
 
 def _samples(observed, rate, floor, start, count):
@@ -135,6 +139,44 @@ def predict_no_floor(samples):
     """Return the bound without its floor."""
     return samples.given["rate"]
 
+
+# instances by their own numbers
+
+
+def chosen_steps(settings):
+    """Return (problem, draws, x_0 − x*, constants, lam, gamma, rho, floor) at the shares "u" and "v" of `FORMS`."""
+    problem, draws, start = searched(settings)
+    c = constants(problem, draws)
+    lam, u, v = (np.array([settings[name]]) for name in ("lam", "u", "v"))
+    return problem, draws, start, c, lam, *FORMS[settings["form"]](c, lam, u, v)
+
+
+def observe_searched(settings, runner):
+    """E[f(x_t) − f*] over every draw (three steps); where moments give it, in the long run from the minimiser too."""
+    from simulate.finite_sum import Schedule, expected_quadratic
+
+    problem, draws, start, c, lam, gamma, rho, floor = chosen_steps(settings)
+    axes = {"three steps": _samples(*few_steps(problem, draws, c.mu, start[None], lam, gamma, rho, floor), 1)}
+    if problem.loss == "square" and settings["lam"] == 0.0 and gamma[0] > 0.0:
+        steps = int(min(np.ceil(4.0 / (gamma[0] * c.mu)), 1000))
+        gap = expected_quadratic(problem, draws, Schedule(gamma[0], rho[0]), problem.anchor, steps)[-1:]
+        axes["long, from x*"] = _samples(gap, np.zeros(1), floor, np.zeros(1), 1)
+    return axes
+
+
+def letters(settings):
+    """Return the letters of the hypotheses at an instance."""
+    problem, draws, _, c, lam, gamma, rho, _ = chosen_steps(settings)
+    given = {"lam": lam, "rho": rho, "gamma": gamma}
+    known = {"L": c.L, "L_S": draws.lipschitz(problem), "mu": c.mu, "D": c.D}
+    return known | {name: float(value[0]) for name, value in given.items()}
+
+
+STEPS_DOMAIN = Domain(
+    SEARCHED | {"lam": Range(0.0, 1.0, 0.0), "u": Range(0.0, 1.0, 0.5), "v": Range(0.0, 0.999, 0.0)},
+    observe_searched,
+    letters=letters,
+)
 
 # the counterexample: two parabolas, one of them rarely drawn
 
@@ -278,6 +320,7 @@ CLAIMS = (
         control=Control("no floor", predict_no_floor),
         quick={"form": "published", **SIZES["quick"]},
         full={"form": "published", **SIZES["full"]},
+        domain=STEPS_DOMAIN,
         **COMMON,
         **BOUND,
     ),
@@ -314,6 +357,7 @@ CLAIMS = (
         control=Control("no floor", predict_no_floor),
         quick={"form": "sharper", **SIZES["quick"]},
         full={"form": "sharper", **SIZES["full"]},
+        domain=STEPS_DOMAIN,
         ours=True,
         **COMMON,
         **BOUND,
@@ -332,6 +376,7 @@ CLAIMS = (
         control=Control("order rho, as the published N", lambda samples: 1.0),
         quick={"gamma": 0.5, "steps": 4000, "seeds": 16},
         full={"gamma": 0.5, "steps": 20_000, "seeds": 100},
+        domain=Domain({"gamma": Range(0.05, 1.0, 0.5), "seed": Range(0, 1000, 0, integer=True)}, budget=100),
         ours=True,
         **COMMON,
     ),

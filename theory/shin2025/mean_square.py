@@ -21,17 +21,19 @@ Source. Shin et al. 2025, Theorem 1, stability read as boundedness of E‖x_t‖
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Outcome, Samples
-from theory.domain import Range
 from theory.shin2025.one_step import STEEPER, curvature_samples
 from theory.shin2025.setting import (
+    ANY_RADIUS,
     AT_EDGE,
     BEYOND,
     COMMUTING,
     EQUAL_NORM,
     FULL,
     LARGE_STEP,
+    MOMENTS,
     NOMINAL,
     QUICK,
+    SEARCHED,
     SOURCE,
     Instances,
     families,
@@ -92,9 +94,9 @@ FAILING = {
 
 FAILING_DOMAINS = {
     "s_2²": (),
-    "s_3²": (Range(0.01, 0.6, 0.25),),
-    "s_4²": (Range(0.01, 0.6, 0.25),),
-    "rank one": (Range(0.0, 0.6, 0.0), ("rank", "ridge")),
+    "s_3²": (MOMENTS,),
+    "s_4²": (MOMENTS,),
+    "rank one": (SEARCHED["share"], ("rank", "ridge")),
 }
 """Where each is searched."""
 
@@ -112,7 +114,7 @@ def observe_failing(settings, runner):
     from simulate.linear_stability import mean_square_growth
 
     order, build = FAILING[settings["case"]]
-    given = () if "factors" in settings else build()
+    given = () if "entries" in settings else build()
     kinds = (("rank-one", 7),) if settings["case"] == "rank one" else (("dense", 6), ("rank-one", 7))
     instances = given + families(settings, "mean_square", kinds)
     samples = gather(
@@ -184,6 +186,7 @@ CLAIMS = (
         hypotheses=(),
         parameters=NOMINAL,
         observe=observe_curvature,
+        domain=searched_domain(ANY_RADIUS),
         **STEEPER,
         **COMMON,
     ),
@@ -223,11 +226,12 @@ CLAIMS = (
             quick=QUICK | {"seeds": 150},
             full=FULL | {"seeds": 200},
             ours=True,
+            domain=searched_domain(MOMENTS, without, settings={"kind": kinds[0][0]}),
             **COMMON,
         )
-        for name, what, kinds in (
-            ("commuting", "commuting Hessians", COMMUTING),
-            ("equal-norms", "rank-one Hessians of equal norms", EQUAL_NORM),
+        for name, what, kinds, without in (
+            ("commuting", "commuting Hessians", COMMUTING, ("rank",)),
+            ("equal-norms", "rank-one Hessians of equal norms", EQUAL_NORM, ("rank", "ridge")),
         )
     ),
 )

@@ -35,11 +35,15 @@ SEARCHED = {
     "d": Range(1, 5, 1, integer=True),
     "n": Range(1, 6, 1, integer=True),
     "rank": Range(1, 2, 1, integer=True),
-    "factors": Range(-1.0, 1.0, 0.0, size=60),
+    "entries": Range(-1.0, 1.0, 0.0, size=60),
     "ridge": Range(1e-6, 1.0, 1.0, log=True),
     "weights": Range(1e-3, 1.0, 1.0, log=True, size=6),
 }
 """A family by its own numbers, see `searched`; the domain of every claim that speaks of families at the edge."""
+
+ANY_RADIUS = Range(1e-3, 10.0, 0.1, log=True)
+MOMENTS = Range(0.01, 0.6, 0.25)
+"""rho/eta where a claim asks nothing of it, and where every bound on s_2, s_3, s_4 is finite."""
 
 COMMUTING, EQUAL_NORM = (("commuting", 2), ("commuting", 5)), (("equal-norm", 7),)
 
@@ -85,39 +89,39 @@ def _at_edge(notion, kinds, etas, shares, dimensions, count, seed):
 
 
 def searched(settings):
-    """Return one family by its own numbers: H_i = A_i A_iᵀ + ridge · I, p_i ∝ weights.
+    """Return a stack of one family by its own numbers: H_i = A_i A_iᵀ + ridge · I, p_i ∝ weights.
 
-    The entries of A_i (d, rank), i < n, are the first of `factors`; of commuting Hessians those are the roots of the
+    The entries of A_i (d, rank), i < n, are the first of `entries`; of commuting Hessians those are the roots of the
     eigenvalues (n, d), and of equal norms every A_i has norm 1.
     """
     from simulate.linear_stability import HessianFamily
 
     n, d, kind = settings["n"], settings["d"], settings.get("kind")
     rank = settings.get("rank", 1)
-    A = np.reshape(settings["factors"][: n * d * rank], (n, d, rank))
+    A = np.reshape(settings["entries"][: n * d * rank], (1, n, d, rank))
     if kind == "commuting":
         A = A * np.eye(d)
     if kind == "equal-norm":
-        A = A / np.maximum(np.linalg.norm(A, axis=(1, 2), keepdims=True), 1e-100)
-    p = np.array(settings["weights"][:n])
-    return HessianFamily(A @ np.swapaxes(A, 1, 2) + settings.get("ridge", 0.0) * np.eye(d), p / p.sum())
+        A = A / np.maximum(np.linalg.norm(A, axis=(2, 3), keepdims=True), 1e-100)
+    p = np.array([settings["weights"][:n]])
+    return HessianFamily(A @ np.swapaxes(A, 2, 3) + settings.get("ridge", 0.0) * np.eye(d), p / p.sum())
 
 
 def searched_domain(share=SEARCHED["share"], without=(), **given):
     """Return the domain of a claim: rho/eta within `share`, some coordinates left out, other fields of `Domain`."""
-    coordinates = {name: c for name, c in SEARCHED.items() if name not in without}
-    return Domain(coordinates | {"share": share}, letters=lambda s: {"eta": 1.0, "rho": s["share"]}, **given)
+    coordinates = {name: c for name, c in (SEARCHED | {"share": share}).items() if name not in without}
+    return Domain(coordinates, letters=lambda s: {"eta": 1.0, "rho": s["share"]}, **given)
 
 
 def families(settings, notion, kinds=KINDS):
     """Return the stacks of random families of settings: `eta`, `share`, `d`, `seeds` of each kind, `seed`.
 
-    With `factors` it is the one family that they give (see `searched`), at eta = 1.
+    With `entries` it is the one family that they give (see `searched`), at eta = 1.
 
     They are scaled to the edge of the `notion` of stability, one_step or mean_square, every second one to somewhere
     within, and by settings["beyond"], if given, out of it.
     """
-    if "factors" in settings:
+    if "entries" in settings:
         from simulate import linear_stability
 
         family, rho = searched(settings), settings["share"]
