@@ -133,7 +133,8 @@ def slack(claim: Claim, observation, prediction) -> float:
     if claim.kind is Kind.ORDERING:
         return verdict.value - float(np.max(prediction))
     gap = abs(verdict.value - verdict.details.get("predicted", 0.0))
-    return float(np.log(claim.tolerance / gap)) if gap > 0.0 else LARGEST + 0.0 * gap
+    found = float(np.log(claim.tolerance / gap)) if gap > 0.0 else LARGEST + 0.0 * gap
+    return found if verdict.outcome is Outcome.VIOLATED else max(found, 0.0)  # what approaches its limit breaks nothing
 
 
 def _bound_slack(samples: Samples, prediction, side):
@@ -244,6 +245,7 @@ def falsify(name, budget=None, seed=0, workers=1, twin=False) -> Finding:
                 return Finding(search, tried, inside, least, again, plainest)
     if worst.verdict is not None and not worst.broken:
         worst = search.rerun(tidy(search, worst.point))
+        least = min(least, search.slack(worst.point))
     return Finding(search, tried, inside, least, worst)
 
 

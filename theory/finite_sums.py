@@ -131,6 +131,15 @@ def given_spec(problem, draws, start, **run):
     return FiniteSumSpec(data, names[problem.loss], problem.reg, **drawn, **run)
 
 
+def unmoved(start, rate):
+    """Return 2 · rate − start, at least 0: less it, a bound start → rate is told by what it says of the change alone.
+
+    A step that is short leaves nearly all of the start, and every bound on the rest near equality: a search for the
+    least bound/observed would go there and find nothing else.
+    """
+    return np.maximum(2.0 * rate - start, 0.0)
+
+
 def slack_notes(bound, observed, count):
     """Return what is printed of bound/observed where observed > 0: the least, the median, and how many instances."""
     ratios = bound[observed > 0.0] / observed[observed > 0.0]

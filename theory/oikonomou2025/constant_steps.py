@@ -36,6 +36,7 @@ from theory.finite_sums import (
     random_normalisations,
     searched,
     slack_notes,
+    unmoved,
 )
 from theory.oikonomou2025.setting import NOMINAL, SMALL_RADIUS, SMALL_STEP, SMOOTH_DRAWS, Constants, constants
 
@@ -152,15 +153,20 @@ def chosen_steps(settings):
 
 
 def observe_searched(settings, runner):
-    """E[f(x_t) − f*] over every draw (three steps); where moments give it, in the long run from the minimiser too."""
+    """E[f(x_t) − f*] over every draw (three steps), less what is `unmoved`, and where moments give it in the long run.
+
+    That begins at x*, where the bound is N alone.
+    """
     from simulate.finite_sum import Schedule, expected_quadratic
 
     problem, draws, start, c, lam, gamma, rho, floor = chosen_steps(settings)
-    axes = {"three steps": _samples(*few_steps(problem, draws, c.mu, start[None], lam, gamma, rho, floor), 1)}
-    if problem.loss == "square" and settings["lam"] == 0.0 and gamma[0] > 0.0:
+    observed, rate, floors, gap = few_steps(problem, draws, c.mu, start[None], lam, gamma, rho, floor)
+    stays = unmoved(gap, rate)
+    axes = {"three steps": Samples(observed - stays, {"rate": rate - stays, "floor": floors})}
+    if problem.loss == "square" and settings["lam"] == 0.0 and gamma[0] > 0.0 and floor[0] > 0.0:
         steps = int(min(np.ceil(4.0 / (gamma[0] * c.mu)), 1000))
-        gap = expected_quadratic(problem, draws, Schedule(gamma[0], rho[0]), problem.anchor, steps)[-1:]
-        axes["long, from x*"] = _samples(gap, np.zeros(1), floor, np.zeros(1), 1)
+        gaps = expected_quadratic(problem, draws, Schedule(gamma[0], rho[0]), problem.anchor, steps)
+        axes["long, from x*"] = Samples(gaps[-1:], {"rate": np.zeros(1), "floor": floor})
     return axes
 
 

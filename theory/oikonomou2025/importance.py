@@ -12,9 +12,12 @@ random problems with L_i spread widely: exact expectations of USAM, from moments
 Source. Oikonomou & Loizou 2025, Section 3.3 (importance sampling within the arbitrary sampling analysis).
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
+from theory.domain import Domain, Range
 from theory.oikonomou2025.setting import constants
 
 SPREAD = Hypothesis("spread", "max L_i > mean L_i", lambda a: a["max L_i/mean L_i"], required=1.0)
@@ -72,6 +75,19 @@ def observe_mean(settings, runner):
     return Samples(np.array(ends), {"x*": np.array(optima)})
 
 
+SETTING = Domain(
+    {
+        "n": Range(2, 20, 10, integer=True),
+        "d": Range(1, 6, 3, integer=True),
+        "noise": Range(0.001, 10.0, 0.1, log=True),
+        "spread": Range(1.5, 100.0, 30.0, log=True),
+    },
+    settings={"problems": 12},
+    sure={"problems": 96},
+    budget=200,
+)
+HORIZON = Range(10, 1000, 500, log=True, integer=True)
+
 CLAIMS = (
     Claim(
         id="oikonomou2025/importance-sampling",
@@ -89,6 +105,7 @@ CLAIMS = (
         control=Control("p_i ∝ 1/L_i in place of it", changes={"other": "adverse"}),
         quick={"n": 10, "d": 3, "noise": 0.1, "spread": 30.0, "steps": 500, "problems": 96, "other": "importance"},
         full={"n": 10, "d": 3, "noise": 0.1, "spread": 30.0, "steps": 2000, "problems": 400, "other": "importance"},
+        domain=replace(SETTING, coordinates=SETTING.coordinates | {"steps": HORIZON}),
     ),
     Claim(
         id="oikonomou2025/importance-unbiased",
@@ -106,5 +123,6 @@ CLAIMS = (
         control=Control("gradients without the factor", changes={"factor": False}),
         quick={"n": 10, "d": 3, "noise": 0.1, "spread": 30.0, "problems": 100, "factor": True},
         full={"n": 10, "d": 3, "noise": 0.1, "spread": 30.0, "problems": 1000, "factor": True},
+        domain=SETTING,
     ),
 )

@@ -98,9 +98,9 @@ def letters(settings):
     return {"rho L/2 + B kap": max(small * (1.0 - 1e-15), 1e-200), "L": c.L, "L_S": draws.lipschitz(problem)}
 
 
+SHARES = {"lam": Range(0.0, 1.0, 0.0), "u": Range(0.01, 1.0, 0.5), "v": Range(0.0, 0.999, 0.0)}
 DOMAIN = Domain(
-    SEARCHED
-    | {"family": Choice(FAMILIES), "lam": Range(0.0, 1.0, 0.0), "u": Range(0.01, 1.0, 0.5), "v": Range(0.0, 0.999, 0.0)},
+    SEARCHED | SHARES | {"family": Choice(FAMILIES)},
     observe_searched,
     letters=letters,
 )
