@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from simulate.executor import executor_of, single_threaded
-from simulate.parameters import ParameterError, integer, reject
+from simulate.parameters import integer, reject
 from simulate.runner import Runner
 from simulate.streams import stream
 from theory import registry
@@ -27,7 +27,7 @@ SEEDS = Domain({"seed": Range(0, 10**6, 0, integer=True)}, budget=8)
 MEASURES = {
     Kind.UPPER_BOUND: "bound/observed", Kind.LOWER_BOUND: "observed/bound", Kind.ORDERING: "difference − margin",
 }  # fmt: skip
-UNSEEN = (ParameterError, np.linalg.LinAlgError, ArithmeticError)  # what an instance at the edge of sense may raise
+UNSEEN = (ValueError, np.linalg.LinAlgError, ArithmeticError)  # what an instance at the edge of sense may raise
 
 LARGEST = 50.0  # of a slack's logarithm: beyond it nothing is to be told apart
 OUTSIDE = 1e3  # and more, for points that hypotheses exclude
@@ -63,9 +63,10 @@ class Search:
         return (self.domain.twin or self.claim.twin) if self.twin else Control("")
 
     def settings(self, point, offset=0, sure=False) -> dict[str, Any]:
-        """Return the settings of one instance; `offset` moves its seeds."""
+        """Return the settings of one instance; `offset` moves its seeds, unless they are what the instance is."""
         domain = self.domain
-        drawn = (self.seed + point.get("seed", 0)) * SEED_STRIDE + offset
+        fixed = "seed" in point and domain is not SEEDS
+        drawn = point["seed"] if fixed else (self.seed + point.get("seed", 0)) * SEED_STRIDE + offset
         sure = domain.sure if sure else {}
         return {**self.claim.quick, **domain.settings, **sure, **point, **self.form.changes, "seed": drawn}
 
@@ -235,18 +236,16 @@ def falsify(name, budget=None, seed=0, workers=1, twin=False) -> Finding:
         candidates, tried, inside = _explore(search, budget, executor)
     if not candidates:
         return Finding(search, tried, inside, np.nan, None)
-    least, worst = candidates[0][0], None
-    for _, point in candidates:
-        again = search.rerun(point)
-        worst = worst or again
-        if again.broken:
-            plainest = search.rerun(shrink(search, again), _FINAL)
+    least, trials = candidates[0][0], [search.rerun(point) for _, point in candidates]
+    if not any(trial.broken for trial in trials) and trials[0].verdict is not None:
+        trials.insert(0, search.rerun(tidy(search, trials[0].point)))
+        least = min(least, search.slack(trials[0].point))
+    for trial in trials:
+        if trial.broken:
+            plainest = search.rerun(shrink(search, trial), _FINAL)
             if plainest.broken:
-                return Finding(search, tried, inside, least, again, plainest)
-    if worst.verdict is not None and not worst.broken:
-        worst = search.rerun(tidy(search, worst.point))
-        least = min(least, search.slack(worst.point))
-    return Finding(search, tried, inside, least, worst)
+                return Finding(search, tried, inside, least, trial, plainest)
+    return Finding(search, tried, inside, least, trials[0])
 
 
 def judge_point(name, text, seed=0, twin=False) -> Finding:

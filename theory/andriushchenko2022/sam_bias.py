@@ -19,7 +19,7 @@ the exact form for any m is ours.
 
 import numpy as np
 
-from theory.andriushchenko2022.setting import NOMINAL, REALISABLE, limits, minimisers, random_flows
+from theory.andriushchenko2022.setting import FLOWS, NOMINAL, REALISABLE, limits, minimisers, random_flows
 from theory.claim import Claim, Control, Kind, Samples
 
 
@@ -120,6 +120,7 @@ CLAIMS = (
         control=Control("alpha in place of alpha_eff", predict_plain),
         quick={"n": 20, "d": 30, "blocks": (1, 5, "n"), "seeds": 108},
         full={"n": 20, "d": 30, "blocks": (1, 3, 5, "n"), "seeds": 400},
+        domain=FLOWS,
         **COMMON,
     ),
     Claim(
@@ -134,6 +135,7 @@ CLAIMS = (
         control=Control("g_b² in place of g_b g̃_b", lambda samples: samples.given["first order"]),
         quick={"n": 10, "d": 15, "blocks": (1, 3, "n"), "seeds": 9},
         full={"n": 20, "d": 30, "blocks": (1, 3, 5, "n"), "seeds": 40},
+        domain=FLOWS,
         **COMMON,
     ),
 )
