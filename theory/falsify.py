@@ -154,7 +154,7 @@ class Finding:
 
     `tried` points, `inside` of them within the hypotheses; `slack` the least that was seen and `worst` the point run
     again (None: no point could be judged), or one of the next best if that alone is a counterexample; `minimal` the
-    plainest point that still is one, run again.
+    plainest point that still is one, run again. `given`: the point was, and nothing was searched.
     """
 
     search: Search
@@ -163,6 +163,7 @@ class Finding:
     slack: float
     worst: Trial | None
     minimal: Trial | None = None
+    given: bool = False
 
     @property
     def counterexample(self) -> bool:
@@ -173,7 +174,7 @@ class Finding:
     def expected(self) -> bool:
         """Return whether it ended as it should: with a counterexample to what is known to fail, and else without."""
         fails = not self.search.twin and self.search.claim.expected_in("full") is Outcome.VIOLATED
-        return self.counterexample is fails
+        return self.counterexample is fails or (self.given and fails)
 
     @property
     def measure(self) -> str:
@@ -236,23 +237,31 @@ def falsify(name, budget=None, seed=0, workers=1, twin=False) -> Finding:
         candidates, tried, inside = _explore(search, budget, executor)
     if not candidates:
         return Finding(search, tried, inside, np.nan, None)
-    least, trials = candidates[0][0], [search.rerun(point) for _, point in candidates]
-    if not any(trial.broken for trial in trials) and trials[0].verdict is not None:
-        trials.insert(0, search.rerun(tidy(search, trials[0].point)))
-        least = min(least, search.slack(trials[0].point))
-    for trial in trials:
-        if trial.broken:
-            plainest = search.rerun(shrink(search, trial), _FINAL)
-            if plainest.broken:
-                return Finding(search, tried, inside, least, trial, plainest)
-    return Finding(search, tried, inside, least, trials[0])
+    least, worst = candidates[0][0], None
+    for _, point in candidates:
+        trial = search.rerun(point)
+        worst = worst or trial
+        if plainest := _plainest(search, trial):
+            return Finding(search, tried, inside, least, trial, plainest)
+    if worst.verdict is not None:
+        worst = search.rerun(tidy(search, worst.point))
+        least = min(least, search.slack(worst.point))
+    return Finding(search, tried, inside, least, worst, _plainest(search, worst))
+
+
+def _plainest(search, trial):
+    """Return the plainest form of a counterexample, run again once more; None if that or the trial itself is none."""
+    if not trial.broken:
+        return None
+    plainest = search.rerun(shrink(search, trial), _FINAL)
+    return plainest if plainest.broken else None
 
 
 def judge_point(name, text, seed=0, twin=False) -> Finding:
     """Judge one point, written as `Domain.write` does, as the last re-run of a search does."""
     search = search_of(name, twin, seed)
     trial = search.rerun(search.domain.parse(text), _FINAL)
-    return Finding(search, 1, int(trial.verdict is not None), trial.slack, trial, trial if trial.broken else None)
+    return Finding(search, 1, int(trial.verdict is not None), trial.slack, trial, trial if trial.broken else None, True)
 
 
 def _explore(search, budget, executor):

@@ -37,15 +37,15 @@ def falsify(context, claim_id, budget, seed, twin, point, workers, out, as_json)
     text = json.dumps(plain_json(found.to_dict()), indent=2, ensure_ascii=False) + "\n"
     if out:
         write_whole(out, text.encode())
-    click.echo(text if as_json else "\n".join(_lines(found, point is not None)), nl=not as_json)
+    click.echo(text if as_json else "\n".join(_lines(found)), nl=not as_json)
     context.exit(0 if found.expected else 1)
 
 
-def _lines(found, given):
+def _lines(found):
     """Return what is printed of a finding."""
     from theory.tables import figure, result_text
 
-    search, claim, domain = found.search, found.search.claim, found.search.domain
+    search, claim, domain, given = found.search, found.search.claim, found.search.domain, found.given
     expected = "its twin: holds" if search.twin else claim.expected_in("full")
     lines = [f"{claim.id}   {claim.kind}   expected: {expected}", f"  {claim.statement}"]
     lines += [f"  twin: {search.form.title}", ""] if search.twin else [""]

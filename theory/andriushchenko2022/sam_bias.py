@@ -56,7 +56,7 @@ def block_products(X, y, beta, s, rho, m, perturbed=True):
 
 
 NODES = 8
-_PANELS = np.concatenate([[0.0], np.geomspace(1e-2, 200.0, 60)])
+_PANELS = np.concatenate([[0.0], np.geomspace(1e-4, 200.0, 90)])
 
 
 def path_times():

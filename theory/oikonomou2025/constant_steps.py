@@ -273,7 +273,7 @@ SINGLE_ELEMENT = Domain(
     letters=single_element_letters,
     settings={"family": "square", "d": 1, "rows": (1.0,) * 3, "sampling": "single", "start": (0.0,), "distance": 0.0,
               "smooth": "sample", "steps": 40_000, "seeds": 3},
-    sure={"steps": 400_000, "seeds": 24},
+    sure={"steps": 150_000, "seeds": 24},
     twin=Control("L = max L_i/(n p_i)", changes={"smooth": "draw"}),
 )  # fmt: skip
 
