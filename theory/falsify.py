@@ -79,7 +79,7 @@ class Search:
     def observe(self, settings):
         """Return the samples of an instance and what is predicted of them."""
         claim, domain = self.claim, self.domain
-        with single_threaded(), np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
             samples = (domain.observe or claim.observe)(settings, Runner())
             return samples, predicted(self.form.predict or domain.predict or claim.predict, samples)
 
@@ -233,8 +233,14 @@ def falsify(name, budget=None, seed=0, workers=1, twin=False) -> Finding:
     """
     search = search_of(name, twin, seed)
     budget = search.domain.budget if budget is None else integer("budget", budget, 1, 10**7)
-    with executor_of(integer("workers", workers, 1)) as (executor, _):
-        candidates, tried, inside = _explore(search, budget, executor)
+    with single_threaded():
+        with executor_of(integer("workers", workers, 1)) as (executor, _):
+            candidates, tried, inside = _explore(search, budget, executor)
+        return _concluded(search, candidates, tried, inside)
+
+
+def _concluded(search, candidates, tried, inside):
+    """Run candidates (slack, point) again until one is a counterexample, and make plain what is reported."""
     if not candidates:
         return Finding(search, tried, inside, np.nan, None)
     least, worst = candidates[0][0], None
@@ -260,7 +266,8 @@ def _plainest(search, trial):
 def judge_point(name, text, seed=0, twin=False) -> Finding:
     """Judge one point, written as `Domain.write` does, as the last re-run of a search does."""
     search = search_of(name, twin, seed)
-    trial = search.rerun(search.domain.parse(text), _FINAL)
+    with single_threaded():
+        trial = search.rerun(search.domain.parse(text), _FINAL)
     return Finding(search, 1, int(trial.verdict is not None), trial.slack, trial, trial if trial.broken else None, True)
 
 

@@ -169,7 +169,6 @@ CLAIMS = (
         control=Control("the upper curve asserted as lower bound", upper_curve),
         quick={"m": 10, "points": ((100, 2.0),), "seeds": 8},
         full={"m": 10, "points": ((100, 2.0),), "seeds": 64},
-        domain=DOMAIN,
         expected=Outcome.OUT_OF_SCOPE,
         judged=Outcome.VIOLATED,
     ),
