@@ -1,6 +1,7 @@
 """`falsify`: known minima and counterexamples are found, hypotheses kept, true claims survive, points reproduce."""
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sharpbounds
+from simulate.linear_stability import HessianFamily, stable_scale
 from simulate.parameters import ParameterError
 from theory import falsify, registry
 from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
@@ -184,6 +186,36 @@ def test_mean_square_stability_is_found_not_to_bound_s2():
     spread = stable**2 * np.linalg.eigvalsh(np.einsum("i,iab", p, H @ H) - mean @ mean)[-1]
     assert spread * (1.0 - 2.0 * point["share"]) > 1.0
     assert spread * (1.0 - 2.0 * point["share"]) == pytest.approx(1.0 / found["minimal"]["slack"], rel=0.01)
+
+
+def test_the_counterexample_to_s2_is_one_in_rational_arithmetic():
+    """A proof: a rational Sigma ≻ 0 with T Sigma ≺ Sigma bounds the radius by 1, a rational v shows s_2² > 1."""
+    domain = registry.find(S2).domain
+    point = domain.parse("d=2,n=4,entries=-0.4:0:-0.6:0.7:0:0:-0.3:-0.9,ridge=0.2")
+    n, d = point["n"], point["d"]
+    A = np.reshape(point["entries"][: n * d], (n, d, 1))
+    assert falsify.judge_point(S2, domain.write(point)).counterexample
+
+    def exact(array):
+        return np.vectorize(lambda x: Fraction(str(round(float(x), 6))), otypes=[object])(array)
+
+    A, one = exact(A), exact(np.eye(d))
+    H = A @ A.transpose(0, 2, 1) + Fraction("0.2") * one
+    H = H * Fraction(str(round(0.999 * stable_scale(HessianFamily(H.astype(float))), 4)))  # a little within the edge
+    J = one - H
+    T = sum(np.kron(j, j) for j in J.astype(float)) / n
+    values, vectors = np.linalg.eig(T)
+    Sigma = vectors[:, values.real.argmax()].real.reshape(d, d)
+    Sigma = exact(Sigma * np.sign(np.trace(Sigma)))
+    left = Sigma - sum(j @ Sigma @ j for j in J) / n
+    for matrix in (Sigma, left):  # positive definite, by Sylvester's criterion
+        assert matrix[0, 1] == matrix[1, 0]
+        assert matrix[0, 0] > 0
+        assert matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0] > 0
+    mean = H.sum(axis=0) / n
+    excess = sum(h @ h for h in H) / n - mean @ mean
+    v = exact(np.linalg.eigh(excess.astype(float))[1][:, -1])
+    assert v @ excess @ v > v @ v  # s_2² > 1/eta², eta = 1, rho = 0
 
 
 def test_the_trace_form_survives():
