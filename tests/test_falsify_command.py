@@ -225,6 +225,22 @@ def test_the_trace_form_survives():
     assert 1.0 <= found["least_slack"] < 2.0
 
 
+@pytest.mark.parametrize(
+    ("name", "budget", "most"),
+    [
+        ("shin2025/mean-square-s3", 150, 0.8),
+        ("shin2025/mean-square-s4", 300, 0.95),
+        ("shin2025/mean-square-rank-one", 200, 0.99),
+    ],
+)
+def test_other_claims_known_to_fail_are_found_to(name, budget, most):
+    """The control: their twins, searched as long, survive."""
+    found = falsify.falsify(name, budget)
+    assert found.counterexample
+    assert found.figure(found.minimal.slack) < most
+    assert not falsify.falsify(name, budget, twin=True).counterexample
+
+
 def test_the_largest_sample_is_found_not_to_do():
     """L = max L_i under single-element sampling; the repaired form survives the same points."""
     result = call(LARGEST_SAMPLE, "--budget", 500, "--seed", 1, "--workers", 1)
