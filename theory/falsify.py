@@ -143,9 +143,12 @@ def _bound_slack(samples: Samples, prediction, side):
     if observed.ndim > bound.ndim:
         observed = observed.mean(axis=-1)
     observed, bound = np.broadcast_arrays(observed, bound)
-    ratio = np.log(np.maximum(bound, 1e-300)) - np.log(np.maximum(observed, 1e-300))
+    ratio = np.log(np.maximum(np.abs(bound), 1e-300)) - np.log(np.maximum(np.abs(observed), 1e-300))
     plain = (bound - observed) / np.where(bound == 0.0, 1.0, np.abs(bound))
-    return float(np.min(side * np.where((bound if side > 0.0 else observed) > 0.0, ratio, plain)))
+    larger, smaller = (bound, observed) if side > 0.0 else (observed, bound)  # as claimed
+    found = np.where((larger > 0.0) & (smaller > 0.0), side * ratio, side * plain)
+    found = np.where((larger < 0.0) & (smaller < 0.0), -side * ratio, found)  # of negative numbers the other way round
+    return float(np.min(np.where((larger > 0.0) & (smaller <= 0.0), LARGEST, found)))
 
 
 @dataclass(frozen=True)

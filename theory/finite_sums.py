@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from simulate.parameters import reject
 from theory.domain import Choice, Range
 
 PL_FAMILIES = ("square", "interpolated", "ridge", "full rank", "logistic", "sine")
@@ -131,13 +132,15 @@ def given_spec(problem, draws, start, **run):
     return FiniteSumSpec(data, names[problem.loss], problem.reg, **drawn, **run)
 
 
-def unmoved(start, rate):
-    """Return 2 · rate − start, at least 0: less it, a bound start → rate is told by what it says of the change alone.
+def changes(start, observed, bound):
+    """Return what is observed and its bound, each less the start.
 
-    A step that is short leaves nearly all of the start, and every bound on the rest near equality: a search for the
-    least bound/observed would go there and find nothing else.
+    A short step leaves nearly all of the start, and every bound on what is left near equality: a search for the least
+    bound/observed would go there and find nothing else. ParameterError where rounding hides a change so small.
     """
-    return np.maximum(2.0 * rate - start, 0.0)
+    if not np.all(np.abs(bound - start) >= 1e-3 * start):
+        reject("change", float(np.min(np.abs(bound - start) / start)), ">= 0.001 of the start: more than rounding")
+    return observed - start, bound - start
 
 
 def slack_notes(bound, observed, count):

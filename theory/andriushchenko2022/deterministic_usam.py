@@ -21,7 +21,7 @@ import numpy as np
 from theory.andriushchenko2022.setting import seeds
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
 from theory.domain import Choice, Domain, Range
-from theory.finite_sums import SEARCHED, searched, unmoved
+from theory.finite_sums import SEARCHED, changes, searched
 
 
 def contraction(u, q, kappa):
@@ -82,15 +82,15 @@ def observe_rate(settings, runner):
 
 
 def observe_rate_searched(settings, runner):
-    """delta₊/delta of one step on one problem by its own numbers, less what is `unmoved`."""
+    """delta₊/delta − 1 of one step on one problem by its own numbers."""
     from theory.finite_sums import enumerate_instances
 
     problem, full, start = searched(settings)
     beta, shares = problem.lipschitz, [np.array([settings[name]]) for name in ("u", "q")]
     gaps, _ = enumerate_instances(problem, full, start[None], *(x / beta for x in shares), np.zeros(1), 1)
     given = dict(zip(("u", "q", "kappa"), (*shares, np.array([problem.pl_constant / beta])), strict=True))
-    stays = unmoved(1.0, contraction(*given.values()))
-    return Samples(gaps[0, 1:] / gaps[0, :1] - stays, {**given, "stays": stays})
+    observed, _ = changes(1.0, gaps[0, 1:] / gaps[0, :1], contraction(*given.values()))
+    return Samples(observed, {**given, "start": 1.0})
 
 
 def predict_rate(share):
@@ -98,7 +98,7 @@ def predict_rate(share):
 
     def predict(samples):
         known = [samples.given[name] for name in ("u", "q", "kappa")]
-        return contraction(*known) - share * gain(*known) - samples.given.get("stays", 0.0)
+        return contraction(*known) - share * gain(*known) - samples.given.get("start", 0.0)
 
     return predict
 

@@ -30,13 +30,13 @@ from theory.domain import Domain, Range
 from theory.finite_sums import (
     PL_FAMILIES,
     SEARCHED,
+    changes,
     enumerate_instances,
     given_spec,
     instances,
     random_normalisations,
     searched,
     slack_notes,
-    unmoved,
 )
 from theory.oikonomou2025.setting import NOMINAL, SMALL_RADIUS, SMALL_STEP, SMOOTH_DRAWS, Constants, constants
 
@@ -153,7 +153,7 @@ def chosen_steps(settings):
 
 
 def observe_searched(settings, runner):
-    """E[f(x_t) − f*] over every draw (three steps), less what is `unmoved`, and where moments give it in the long run.
+    """E[f(x_t) − f*] over every draw (three steps), less f(x_0) − f*, and where moments give it in the long run.
 
     That begins at x*, where the bound is N alone.
     """
@@ -161,9 +161,9 @@ def observe_searched(settings, runner):
 
     problem, draws, start, c, lam, gamma, rho, floor = chosen_steps(settings)
     observed, rate, floors, gap = few_steps(problem, draws, c.mu, start[None], lam, gamma, rho, floor)
-    stays = unmoved(gap, rate)
-    axes = {"three steps": Samples(observed - stays, {"rate": rate - stays, "floor": floors})}
-    if problem.loss == "square" and settings["lam"] == 0.0 and gamma[0] > 0.0 and floor[0] > 0.0:
+    observed, bound = changes(gap, observed, rate + floors)
+    axes = {"three steps": Samples(observed, {"rate": bound, "floor": 0.0})}
+    if problem.loss == "square" and settings["lam"] == 0.0 and gamma[0] > 0.0 and floor[0] > 1e-20:  # not mere rounding
         steps = int(min(np.ceil(4.0 / (gamma[0] * c.mu)), 1000))
         gaps = expected_quadratic(problem, draws, Schedule(gamma[0], rho[0]), problem.anchor, steps)
         axes["long, from x*"] = Samples(gaps[-1:], {"rate": np.zeros(1), "floor": floor})

@@ -18,7 +18,7 @@ import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
 from theory.domain import Choice, Domain, Range
-from theory.finite_sums import SEARCHED, enumerate_instances, random_problem, searched, slack_notes, unmoved
+from theory.finite_sums import SEARCHED, changes, enumerate_instances, random_problem, searched, slack_notes
 
 INTERPOLATION = Hypothesis("interpolation", "all f_i attain inf f_i = 0 at one point (sigma* = 0)", lambda a: 1.0)
 RADIUS = Hypothesis("radius", "m > 0", lambda a: 1.0 / max(a["rho/largest rho"], 1e-200), required=1.0)
@@ -87,7 +87,7 @@ def observe(settings, runner):
 
 
 def observe_searched(settings, runner):
-    """E f(x_t)/f(x_0), t = 1, 2, 3, less what is `unmoved`, of one problem by its own numbers."""
+    """E f(x_t)/f(x_0) − 1, t = 1, 2, 3, of one problem by its own numbers."""
     problem, draws, start = searched(settings)
     alpha, beta, smooth = constants(problem)
     rho = np.array([largest_radius(alpha, beta, settings["form"]) * settings["rho/largest"]])
@@ -95,8 +95,8 @@ def observe_searched(settings, runner):
     eta = step_size(margin, beta, smooth, rho)
     gaps, _ = enumerate_instances(problem, draws, start[None], eta, rho, np.zeros(1), 3)
     bound = rate(margin, eta)[:, None] ** np.arange(1, 4)
-    stays = unmoved(1.0, bound)
-    return Samples(gaps[:, 1:] / gaps[:, :1] - stays, {"bound": bound - stays})
+    observed, bound = changes(1.0, gaps[:, 1:] / gaps[:, :1], bound)
+    return Samples(observed, {"bound": bound})
 
 
 DOMAIN = Domain(
