@@ -135,7 +135,6 @@ CLAIMS = (
         control=Control("g_b² in place of g_b g̃_b", lambda samples: samples.given["first order"]),
         quick={"n": 10, "d": 15, "blocks": (1, 3, "n"), "seeds": 9},
         full={"n": 20, "d": 30, "blocks": (1, 3, 5, "n"), "seeds": 40},
-        domain=FLOWS,
         **COMMON,
     ),
 )
