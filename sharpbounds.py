@@ -46,6 +46,7 @@ _PUBLIC = {
     "conv": "theory.conv_command:conv_spec",
     "diagonal": "theory.diagonal_command:diagonal_spec",
     "finite_sum": "theory.finite_sum_command:finite_sum_spec",
+    "falsify": "theory.falsify",
     "simulate": "theory.simulate_output:simulate_seeds",
     "predict": "theory.ours.prediction",
 }
@@ -124,6 +125,7 @@ main = _group(
         "predict": "sharpbounds:predict_group",
         "scan": "theory.scan_command:scan",
         "boundary": "theory.boundary_command:boundary",
+        "falsify": "theory.falsify_command:falsify",
         "plot": "figures.plot_command:plot",
         "figure": "figures.figure_command:figure",
         "report": "figures.report_command:report",

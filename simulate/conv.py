@@ -13,8 +13,8 @@ H += eta D G with G the Gram matrix of v, and ‖∇L‖² = Σ D ∘ (D G). SAM
 only the coordinates of a mask have a Gram matrix each, G_r = v diag(mask_r) vᵀ, in the place of G. Decoupled weight
 decay multiplies W by 1 − eta · decay before each step, hence H and A.
 
-`GramNetwork` carries H and A; `DenseNetwork` carries W itself and is the plain reference. Both use the kernels
-below. Conventions: relu'(0) = 0; a zero gradient gives a zero perturbation.
+`GramNetwork` carries H and A (`simulate.gram_step`); `DenseNetwork` carries W itself and is the plain reference, by the
+kernels below. Conventions: relu'(0) = 0; a zero gradient gives a zero perturbation.
 """
 
 import math
@@ -22,19 +22,10 @@ import math
 import numpy as np
 
 from simulate.compiled import kernel
+from simulate.gram_step import advance_gram, aligned, mean_loss, panels_of
+from simulate.lanes import LANES
 from simulate.signal_noise import DenseInstance, GramInstance
 from simulate.update import DIVERGED, RUNNING, STOPPED, Rule, observe_at_marks, perturbation_scale
-
-
-@kernel
-def aligned(rows, columns):
-    """Return zeros (rows, columns) that start on a cache line of 64 bytes.
-
-    With columns a multiple of 8 no vector of a row straddles two lines, which would make its load twice as dear.
-    """
-    buffer = np.zeros(rows * columns + 8)
-    start = -buffer.ctypes.data // 8 % 8
-    return buffer[start : start + rows * columns].reshape(rows, columns)
 
 
 @kernel
@@ -89,31 +80,6 @@ def descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, c, D)
 
 
 @kernel
-def project(D, G, active, DG):
-    """Write D G into `DG`: row r is the sum of D[r, k] G[k] over the k with D[r, k] ≠ 0, a minority.
-
-    D, DG (2m, columns) and G (columns, columns), or (2m, columns, columns) with one for each row, the last column of D
-    being zero. `active` (columns + 3,) is scratch for those k, unsigned, for indices that may be negative cost a test.
-    """
-    rows, columns = D.shape
-    for r in range(rows):
-        d, total = D[r], DG[r]
-        M = G[r] if G.ndim == 3 else G
-        count = 0
-        for k in range(columns):  # no branch: it would be mispredicted too often
-            active[count] = k
-            count += d[k] != 0.0
-        active[count : count + 3] = columns - 1  # fills up the last four, with D[r, k] = 0
-        total[:] = 0.0
-        for q in range(0, count, 4):  # by fours, for `total` to be loaded and stored a quarter as often
-            h, i, j, k = active[q], active[q + 1], active[q + 2], active[q + 3]
-            dh, di, dj, dk = d[h], d[i], d[j], d[k]
-            Gh, Gi, Gj, Gk = M[h], M[i], M[j], M[k]
-            for l in range(columns):
-                total[l] += (dh * Gh[l] + di * Gi[l]) + (dj * Gj[l] + dk * Gk[l])
-
-
-@kernel
 def add_scaled(X, scale, Y):
     """X += scale · Y, in place."""
     for r in range(X.shape[0]):
@@ -133,20 +99,6 @@ def decay_weights(X, shrink):
 
 
 @kernel
-def inner(X, Y, sums):
-    """Return Σ X ∘ Y; `sums` (columns,) is scratch for the sums over rows, which are independent of each other."""
-    sums[:] = 0.0
-    for r in range(X.shape[0]):
-        x, y = X[r], Y[r]
-        for k in range(x.size):
-            sums[k] += x[k] * y[k]
-    total = 0.0
-    for k in range(sums.size):
-        total += sums[k]
-    return total
-
-
-@kernel
 def batch_slopes(f, labels, batch, s):
     """Write s_i = 1/(1 + e^{y_i f_i}) for i in `batch` and return their mean, a lower bound of the loss.
 
@@ -163,16 +115,6 @@ def batch_slopes(f, labels, batch, s):
 
 
 @kernel
-def mean_loss(f, labels):
-    """Return the mean of log(1 + e^{−y f}) over all samples."""
-    total = 0.0
-    for i in range(f.size):
-        z = labels[i] * f[i]
-        total += max(-z, 0.0) + math.log1p(math.exp(-abs(z)))
-    return total / f.size
-
-
-@kernel
 def reached(f, labels, everyone, s, stop_loss):
     """Return RUNNING, STOPPED or DIVERGED for the logits f (log1p is skipped while mean(s) exceeds `stop_loss`)."""
     bound = batch_slopes(f, labels, everyone, s)
@@ -181,51 +123,6 @@ def reached(f, labels, everyone, s, stop_loss):
     if bound <= stop_loss and mean_loss(f, labels) <= stop_loss:
         return STOPPED
     return RUNNING
-
-
-@kernel
-def advance_gram(
-    H, A, G, labels, signal_labels, noise_weight, noise_count,
-    order, first_epoch, first, last, batch_size, step_size, radius, normalisation, stop_loss, shrink,
-):  # fmt: skip
-    """Take steps first … last − 1 on H and A in place; return the step reached and its code.
-
-    H, A (2m, columns) and G (columns, columns), or one a neuron, are filled up with zeros from N+1 columns to the next
-    multiple of 8. shrink = 1 − eta · decay multiplies the weights before each step. `order` (epochs, n) holds the
-    permutations from epoch `first_epoch` on, in turn. The loss is tested before each epoch (before each step, where the
-    batch is full).
-    """
-    n, columns = labels.size, H.shape[1]
-    per_epoch = -(-n // batch_size)
-    everyone = np.arange(n)
-    f, s = np.empty(n), np.empty(n)
-    c, active = np.empty(columns), np.empty(columns + 3, np.uint64)
-    D, DG, perturbed = aligned(*H.shape), aligned(*H.shape), aligned(*H.shape)
-    for step in range(first, last):
-        epoch, place = step // per_epoch, step % per_epoch
-        logits(H, signal_labels, noise_weight, noise_count, c, f)
-        if place == 0:
-            code = reached(f, labels, everyone, s, stop_loss)
-            if code != RUNNING:
-                return step, code
-        batch = order[(epoch - first_epoch) % len(order), place * batch_size : min((place + 1) * batch_size, n)]
-        if batch_size < n:
-            batch_slopes(f, labels, batch, s)
-        descent(H, labels, signal_labels, noise_weight, noise_count, batch, s, c, D)
-        project(D, G, active, DG)
-        if radius > 0.0:
-            scale = perturbation_scale(radius, normalisation, math.sqrt(max(inner(D, DG, c), 0.0)))
-            perturbed[:] = H
-            add_scaled(perturbed, -scale, DG)
-            logits(perturbed, signal_labels, noise_weight, noise_count, c, f)
-            batch_slopes(f, labels, batch, s)
-            descent(perturbed, labels, signal_labels, noise_weight, noise_count, batch, s, c, D)
-            project(D, G, active, DG)
-        decay_weights(A, shrink)
-        decay_weights(H, shrink)
-        add_scaled(A, step_size, D)
-        add_scaled(H, step_size, DG)
-    return last, RUNNING
 
 
 @kernel
@@ -383,7 +280,8 @@ class GramNetwork(Network):
     def __init__(self, instance: GramInstance, decay: float = 0.0):
         super().__init__(instance, *instance.projections.shape, decay)
         self._H = instance.projections.copy()
-        self._columns = 8 * (self._H.shape[1] // 8 + 1)
+        panels, strips = panels_of(self._H.shape[1])
+        self._columns, self._panel = panels * strips * LANES, (0,) * strips
         self._G = self._padded(instance.gram, self._columns)
         self._initial_share, self._taken = 1.0, 0  # what decay leaves of the initial weights, after so many steps
 
@@ -419,6 +317,7 @@ class GramNetwork(Network):
         step, code = advance_gram(
             H, A, self._G, *self._structure,
             order, first_epoch, first, last, batch_size, step_size, rule.radius, rule.normalisation, stop_loss, shrink,
+            self._panel,
         )  # fmt: skip
         self._H[:], self.coefficients[:] = H[:, :vectors], A[:, :vectors]
         self._taken += step - first

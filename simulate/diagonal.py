@@ -22,21 +22,8 @@ import math
 import numpy as np
 
 from simulate.compiled import kernel
-from simulate.lanes import (
-    LANES,
-    across,
-    borrowed,
-    chosen,
-    column,
-    down,
-    number,
-    padded,
-    pick,
-    row,
-    tile,
-    write,
-    zeros,
-)  # fmt: skip
+from simulate.diagonal_rows import all_single_rows, powers_of, residual_gradient, single_rows, sum_of_squares
+from simulate.lanes import LANES, across, borrowed, column, number, padded, row, write, zeros
 from simulate.linear_stability import HessianFamily
 from simulate.parameters import reject
 from simulate.regression import RegressionInstance
@@ -49,111 +36,20 @@ COLLAPSE = 1e-8
 """A run whose weights all fell below so many times their first has collapsed to w = 0."""
 
 
-_NEAR = 4096  # numbers that stay in the nearest cache
-
-
 @kernel(inline=True)
-def residual_gradient(X, y, rows, v, r, g):
-    """Write r_k = ⟨x, v⟩ − y (rows,) and g = Σ_k r_k x (d,) over the rows X[rows].
-
-    By eights, each used twice while it is near; a small X is near as a whole, and no step need wait for the one before.
-    """
-    g[:] = 0.0
-    near = rows.size if X.size <= _NEAR else 8
-    for start in range(0, rows.size, near):
-        stop = min(start + near, rows.size)
-        eights, fours = stop - (stop - start) % 8, stop - (stop - start) % 4
-        residuals(X, y, rows, v, r, start, eights, 8)
-        residuals(X, y, rows, v, r, eights, fours, 4)
-        residuals(X, y, rows, v, r, fours, stop, 1)
-        combine(X, rows, r, g, start, eights, 8)
-        combine(X, rows, r, g, eights, fours, 4)
-        combine(X, rows, r, g, fours, stop, 1)
-
-
-@kernel(inline=True)
-def residuals(X, y, rows, v, r, first, stop, count):
-    """Write r_k for k from `first` to `stop`, `count` (a constant) rows at a time."""
-    for k in range(first, stop, count):
-        some, total = pick(X, rows, k, count), zeros(count)
-        for j in range(0, v.size, LANES):
-            total = total + tile(some, j) * row(v, j)
-        write(r, k, across(total) - chosen(y, rows, k, count))
-
-
-@kernel(inline=True)
-def combine(X, rows, r, g, first, stop, count):
-    """Add Σ_k r_k x to g for k from `first` to `stop`, `count` (a constant) rows at a time."""
-    for k in range(first, stop, count):
-        some, weights = pick(X, rows, k, count), column(r, k, count)
-        for j in range(0, g.size, LANES):
-            write(g, j, row(g, j) + down(weights * tile(some, j)))
-
-
-@kernel(inline=True)
-def single_rows(X, y, rows, beta, s, radius, normalisation, r, G, Q, t, c):
-    """Write r (rows,), Σ r̃ x into G and Σ c r r̃ x² into Q (d,), every row perturbed alone, rho = radius · c.
-
-    Rows in the order of `residual_gradient`; t and c are left with r̃ and c r r̃.
-    """
-    G[:] = 0.0
-    Q[:] = 0.0
-    c[: rows.size] = 1.0
-    near = rows.size if X.size <= _NEAR else 8
-    for start in range(0, rows.size, near):
-        stop = min(start + near, rows.size)
-        eights, fours = stop - (stop - start) % 8, stop - (stop - start) % 4
-        perturbed_residuals(X, y, rows, beta, s, radius, normalisation, r, t, c, start, eights, 8)
-        perturbed_residuals(X, y, rows, beta, s, radius, normalisation, r, t, c, eights, fours, 4)
-        perturbed_residuals(X, y, rows, beta, s, radius, normalisation, r, t, c, fours, stop, 1)
-        combine_squares(X, rows, t, c, G, Q, start, eights, 8)
-        combine_squares(X, rows, t, c, G, Q, eights, fours, 4)
-        combine_squares(X, rows, t, c, G, Q, fours, stop, 1)
-
-
-@kernel(inline=True)
-def perturbed_residuals(X, y, rows, beta, s, radius, normalisation, r, t, c, first, stop, count):
-    """Write r_k, r̃_k into t and c r r̃ into c for k from `first` to `stop`, `count` (a constant) rows at a time."""
-    for k in range(first, stop, count):
-        some, products, squares, cubes = pick(X, rows, k, count), zeros(count), zeros(count), zeros(count)
-        for j in range(0, beta.size, LANES):
-            x = tile(some, j)
-            square, product = x * x, x * row(beta, j)
-            products, squares, cubes = products + product, squares + square * row(s, j), cubes + square * product
-        a, b = across(products) - chosen(y, rows, k, count), across(squares)
-        write(r, k, a)
-        if normalisation > 0.0:
-            write(c, k, a * a * b)
-            for i in range(k, k + count):
-                c[i] = perturbation_scale(1.0, normalisation, math.sqrt(c[i]))
-        share = column(c, k, count)
-        rho = radius * share
-        perturbed = a * (1.0 + 2.0 * rho * b) + rho * rho * a * a * across(cubes)
-        write(t, k, perturbed)
-        write(c, k, share * a * perturbed)
-
-
-@kernel(inline=True)
-def combine_squares(X, rows, t, c, G, Q, first, stop, count):
-    """Add Σ_k t_k x_k to G and Σ_k c_k x_k² to Q for k from `first` to `stop`, `count` (a constant) rows at a time."""
-    for k in range(first, stop, count):
-        some, a, b = pick(X, rows, k, count), column(t, k, count), column(c, k, count)
-        for j in range(0, G.size, LANES):
-            x = tile(some, j)
-            write(G, j, row(G, j) + down(a * x))
-            write(Q, j, row(Q, j) + down(b * (x * x)))
-
-
-@kernel(inline=True)
-def descent(X, y, rows, block, beta, s, radius, normalisation, curved, r, G, Q, g, h, v, t, c):
+def descent(X, powers, y, rows, block, beta, s, radius, normalisation, curved, rows_of, G, Q, g, h, v):
     """Write B times the module's G and Q/radius of the batch `rows`; return its loss Σ r²/(4B) at the weights.
 
-    `curved` asks for Q also at radius 0, where it is Σ_b (m_b/B) g_b²; without it Q is left alone there. r (B,) holds
-    the residuals; g, h, v (d,) and t, c (B,) are scratch.
+    `curved` asks for Q also at radius 0, where it is Σ_b (m_b/B) g_b²; without it Q is left alone there. `powers` may
+    be `powers_of` X where `rows` are all in order, else it is empty. rows_of[0] (≥ B,) gets the residuals; the rest of
+    it and g, h, v (d,) are scratch.
     """
     B = rows.size
+    r, t, c = rows_of[0], rows_of[1], rows_of[2]
     if radius == 0.0 and not curved:
         residual_gradient(X, y, rows, beta, r, G)
+    elif block == 1 and len(powers):
+        all_single_rows(powers, X, y, beta, s, radius, normalisation, rows_of, G, Q)
     elif block == 1:
         single_rows(X, y, rows, beta, s, radius, normalisation, r, G, Q, t, c)
     else:
@@ -182,18 +78,6 @@ def descent(X, y, rows, block, beta, s, radius, normalisation, curved, r, G, Q, 
 
 
 @kernel(inline=True)
-def sum_of_squares(r, size):
-    """Return Σ r_k² over the first `size` entries."""
-    lanes, whole = zeros(1), size - size % LANES
-    for k in range(0, whole, LANES):
-        lanes = lanes + row(r, k) * row(r, k)
-    total = number(across(lanes))
-    for k in range(whole, size):
-        total += r[k] * r[k]
-    return total
-
-
-@kernel(inline=True)
 def multiply(plus, minus, G, Q, scale, bend, beta, s):
     """Do w± ← w± (1 ∓ scale G − bend Q), then write beta = w₊² − w₋² and s = w₊² + w₋², all (d,)."""
     for j in range(0, beta.size, LANES):
@@ -207,23 +91,24 @@ def multiply(plus, minus, G, Q, scale, bend, beta, s):
 
 @kernel
 def advance_diagonal(
-    W, X, y, order, first_epoch, first, last, batch_size, step_size, block, radius, normalisation,
+    W, X, powers, y, order, first_epoch, first, last, batch_size, step_size, block, radius, normalisation,
     stop_loss, largest_loss, totals, marks, kept, kept_totals, columns, rows_of, everyone,
 ):  # fmt: skip
     """Take steps first … last − 1 on W (2, d) in place; return the step reached, its code and the marks kept.
 
-    X (n, d), d a multiple of 8, columns past the data's being 0. `order` (epochs, n) holds the samples from epoch
-    `first_epoch` on, in turn. The loss of the batch is tested before each step (full batch: the training loss; the
-    training loss before each epoch if `stop_loss` > 0 otherwise). totals[0] grows by gamma times the batch's loss.
-    W and totals are copied into kept (marks, 2, d) and kept_totals (marks,) before each step of `marks`. columns (7, d)
-    and rows_of (3, n) are scratch, everyone = (0, …, n − 1).
+    X (n, d), d a multiple of 8, columns past the data's being 0; y (≥ n,); powers as `descent` takes them. `order`
+    (epochs, n) holds the samples from epoch `first_epoch` on, in turn. The loss of the batch is tested before each step
+    (full batch: the training loss; the training loss before each epoch if `stop_loss` > 0 otherwise). totals[0] grows
+    by gamma times the batch's loss. W and totals are copied into kept (marks, 2, d) and kept_totals (marks,) before
+    each step of `marks`. columns (7, d) and rows_of (3, ≥ n) are scratch, everyone = (0, …, n − 1).
     """
-    W, X, y, order, marks = borrowed(W), borrowed(X), borrowed(y), borrowed(order), borrowed(marks)
+    W, X, powers, y = borrowed(W), borrowed(X), borrowed(powers), borrowed(y)
+    order, marks = borrowed(order), borrowed(marks)
     kept, columns, rows_of, everyone = borrowed(kept), borrowed(columns), borrowed(rows_of), borrowed(everyone)
     n = len(X)
     per_epoch = -(-n // batch_size)
     beta, s, G, Q, g, h, v = columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], columns[6]
-    r, t, c = rows_of[0], rows_of[1], rows_of[2]
+    r = rows_of[0]
     G[:] = 0.0
     Q[:] = 0.0  # and so it stays at radius 0
     multiply(W[0], W[1], G, Q, 0.0, 0.0, beta, s)
@@ -238,7 +123,9 @@ def advance_diagonal(
             if sum_of_squares(r, n) / (4.0 * n) <= stop_loss:
                 return step, STOPPED, count
         rows = order[epoch, place * batch_size : min((place + 1) * batch_size, n)]
-        loss = descent(X, y, rows, min(block, rows.size), beta, s, radius, normalisation, False, r, G, Q, g, h, v, t, c)
+        loss = descent(
+            X, powers, y, rows, min(block, rows.size), beta, s, radius, normalisation, False, rows_of, G, Q, g, h, v
+        )
         if not loss <= largest_loss:
             return step, DIVERGED, count
         if batch_size == n and loss <= stop_loss:
@@ -303,7 +190,8 @@ class DiagonalNetwork:
         self.instance, self._sharpness = instance, sharpness
         self.dimension = instance.X.shape[1]
         self.alpha = initial_scale(alpha, self.dimension)
-        self._X, self._y = padded(instance.X), instance.y.astype(float)
+        self._X, self._y = padded(instance.X), padded(instance.y)
+        self._powers = powers_of(instance.X)
         self._W = padded(np.stack([self.alpha, self.alpha]))
         self._totals = np.zeros(1)
         samples, width = self._X.shape
@@ -336,8 +224,10 @@ class DiagonalNetwork:
         """See `simulate.update.Model`."""
         marks = np.asarray(marks, dtype=np.int64)
         kept, totals = np.empty((marks.size, *self._W.shape)), np.empty(marks.size)
+        all_alone = (rule.block or batch_size) == 1 and batch_size == len(self._X) and (order == self._scratch[2]).all()
         step, code, count = advance_diagonal(
-            self._W, self._X, self._y, order, first_epoch, first, last, batch_size, step_size,
+            self._W, self._X, self._powers[: None if all_alone else 0], self._y,
+            order, first_epoch, first, last, batch_size, step_size,
             rule.block or batch_size, rule.radius, rule.normalisation, stop_loss, self._largest_loss,
             self._totals, marks, kept, totals, *self._scratch,
         )  # fmt: skip

@@ -13,6 +13,7 @@ from scipy.integrate import LSODA
 
 from simulate.compiled import kernel
 from simulate.diagonal import COLLAPSE, DIVERGENCE, descent, describe, initial_scale, sharpness
+from simulate.diagonal_rows import powers_of
 from simulate.lanes import padded
 from simulate.parameters import integer
 from simulate.regression import RegressionInstance
@@ -29,14 +30,14 @@ LARGEST_DIMENSION = 15_445
 
 
 @kernel
-def flow_field(state, X, y, rows, block, radius, derivative, beta, s, r, G, Q, g, h, v, t, c):
+def flow_field(state, X, powers, y, rows, block, radius, derivative, rows_of, beta, s, G, Q, g, h, v):
     """Write the time derivative of state = (log w₊, log w₋, I, J), (3d + 1,); the arrays after it are scratch."""
     d = (state.size - 1) // 3
     for j in range(d):
         p, q = np.exp(2.0 * state[j]), np.exp(2.0 * state[d + j])
         beta[j] = p - q
         s[j] = p + q
-    loss = descent(X, y, rows, block, beta, s, radius, 0.0, True, r, G, Q, g, h, v, t, c)
+    loss = descent(X, powers, y, rows, block, beta, s, radius, 0.0, True, rows_of, G, Q, g, h, v)
     for j in range(d):
         drift, square = G[j] / rows.size, Q[j] / rows.size
         derivative[j] = -radius * square - drift
@@ -77,12 +78,12 @@ def integrate_flow(
     target, realisable = realisable_part(X, y)
     no_limit = not realisable and rule.radius > 0.0 and block < n
     XP, rows = padded(X), np.arange(n)
-    width = XP.shape[1]
-    scratch = [np.zeros(size) for size in (width, width, n, *[width] * 5, n, n)]  # from beta on
+    data = XP, powers_of(X), padded(y), rows
+    scratch = padded(np.zeros((3, n))), *np.zeros((7, XP.shape[1]))
 
     def field(_, state):
         derivative = np.empty_like(state)
-        flow_field(state, XP, y, rows, block, rule.radius, derivative, *scratch)
+        flow_field(state, *data, block, rule.radius, derivative, *scratch)
         return derivative
 
     def beta_of(state):

@@ -72,7 +72,7 @@ def outside(*arguments, **environment):
 MODELS = [("simulate", "conv"), ("simulate", "diagonal"), ("simulate", "finite-sum")]
 COMMANDS = [
     (), ("list",), ("show",), ("verify",), ("simulate",), *MODELS, ("predict",), ("predict", "conv"), ("scan",),
-    ("boundary",), ("plot",), ("figure",), ("cite",), ("report",), ("diff",), ("table",),
+    ("boundary",), ("falsify",), ("plot",), ("figure",), ("cite",), ("report",), ("diff",), ("table",),
     ("check",),
 ]  # fmt: skip
 

@@ -138,6 +138,17 @@ def test_from_python(file):
     assert sharpbounds.Claim is type(record.claim)
 
 
+def test_one_claim_of_a_file(file):
+    """What takes one claim takes a file that has one, or says how to name one."""
+    path = file()
+    assert registry.find(f"{path}::*/second").id == "mine/second"
+    with pytest.raises(ParameterError, match=r"must be one of its claims, as in .*::mine/first"):
+        registry.find(str(path))
+    found = call("falsify", f"{path}::mine/first", "--workers", 1)
+    assert found.exit_code == 0, found.output
+    assert "mine/first" in found.output
+
+
 def test_a_changed_file_is_read_anew(file):
     assert [c.id for c in registry.select([str(file())])] == ["mine/first", "mine/second"]
     same = registry.select([str(file())])

@@ -127,7 +127,7 @@ def check(
 
     def judged(name, changes, predict, worst: bool) -> Verdict:
         found = observed(changes) if changes else samples
-        prediction = _predict(predict or claim.predict, found)
+        prediction = predicted(predict or claim.predict, found)
         kept[name] = series(claim.kind, found, prediction, false_alarm)
         return judge(claim.kind, found, prediction, claim.tolerance, false_alarm, worst=worst)
 
@@ -144,7 +144,8 @@ def check(
     return Record(claim, mode, seed, verdict, outcome, control, twin, seconds, runs, None, settings, kept)
 
 
-def _predict(predict, observation):
+def predicted(predict, observation):
+    """Return a prediction, or one an axis, at an observation."""
     if isinstance(observation, Mapping):
         per_axis = predict if isinstance(predict, Mapping) else dict.fromkeys(observation, predict)
         return {axis: per_axis[axis](samples) for axis, samples in observation.items()}

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from theory.domain import Domain
+
 
 class Kind(StrEnum):
     """What a claim asserts, which decides its judge (see `theory.verdict`)."""
@@ -96,7 +98,7 @@ class Claim:
     and `predict(samples)` the closed form at them; `tolerance`, in the judge's unit, with its reason; `expected` the
     verdict, one or per mode; `ours` marks forms that no paper states; `extra` names an extra of the installation that
     `observe` needs, and a module that it brings; `formula` is what `predict` asserts in LaTeX, pieces that may stand
-    on lines of their own parted by \\qquad.
+    on lines of their own parted by \\qquad; `domain` is where `falsify` searches it.
     """
 
     id: str
@@ -119,6 +121,7 @@ class Claim:
     ours: bool = False
     extra: tuple[str, str] | None = None
     formula: str = ""
+    domain: Domain | None = None
 
     def missing(self) -> str | None:
         """Return the extra that checking needs and this installation lacks; None if there is none."""

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from simulate.parameters import reject
+from theory.domain import Choice, Range
+
 PL_FAMILIES = ("square", "interpolated", "ridge", "full rank", "logistic", "sine")
 
 
@@ -22,6 +25,49 @@ def random_problem(rng, family):
         return finite_sum("logistic", A, np.where(b > 0.0, 1.0, -1.0), float(np.exp(rng.uniform(-4.0, 0.0))))
     reg = float(np.exp(rng.uniform(-4.0, 1.0))) if family == "ridge" else 0.0
     return finite_sum("square", A, b, reg, n)
+
+
+SEARCHED = {
+    "family": Choice(("square", "interpolated", "ridge", "logistic", "sine")),
+    "n": Range(1, 4, 2, integer=True),
+    "d": Range(1, 3, 1, integer=True),
+    "rows": Range(-1.0, 1.0, 1.0, size=12),
+    "scales": Range(0.1, 10.0, 1.0, log=True, size=4),
+    "targets": Range(-1.0, 1.0, 1.0, size=4),
+    "noise": Range(0.01, 100.0, 1.0, log=True),
+    "reg": Range(1e-3, 10.0, 1.0, log=True),
+    "sampling": Choice(("single", "importance", "nice", "replacement", "full")),
+    "tau": Range(1, 3, 1, integer=True),
+    "weights": Range(1e-3, 1.0, 1.0, log=True, size=4),
+    "start": Range(-1.0, 1.0, 1.0, size=3),
+    "distance": Range(1e-3, 1e3, 1.0, log=True),
+}
+"""A finite sum, its sampling and a start by their own numbers, see `searched`."""
+
+
+def searched(settings):
+    """Return (problem, sampling, x_0 − x* (d,)) by their own numbers.
+
+    Rows are the first n·d of `rows` times the samples' `scales`, targets `noise` times the first n of `targets` (their
+    signs: labels), fitted exactly by "interpolated", "sine" and "robust"; p_i ∝ weights; x_0 − x* is distance · start.
+    """
+    from simulate.objective import finite_sum
+    from simulate.sampling import sampling
+
+    n, d, family = settings["n"], settings["d"], settings["family"]
+    A = np.reshape(settings["rows"][: n * d], (n, d)) * np.array(settings["scales"][:n])[:, None]
+    b = settings["noise"] * np.array(settings["targets"][:n])
+    if family in ("interpolated", "sine", "robust"):
+        loss = {"interpolated": "square"}.get(family, family)
+        problem = finite_sum(loss, A, 0.0 * b, minimiser=np.zeros(d))
+    elif family == "logistic":
+        problem = finite_sum("logistic", A, np.where(b > 0.0, 1.0, -1.0), settings["reg"])
+    else:
+        problem = finite_sum("square", A, b, settings["reg"] if family == "ridge" else 0.0)
+    kind, weights = settings["sampling"], np.array(settings["weights"][:n])
+    tau = settings["tau"] if kind in ("nice", "replacement") else 1
+    draws = sampling(kind, problem, tau, weights / weights.sum() if kind == "single" else None)
+    return problem, draws, settings["distance"] * np.array(settings["start"][:d])
 
 
 def random_sampling(rng, problem):
@@ -86,8 +132,21 @@ def given_spec(problem, draws, start, **run):
     return FiniteSumSpec(data, names[problem.loss], problem.reg, **drawn, **run)
 
 
+def changes(start, observed, bound):
+    """Return what is observed and its bound, each less the start.
+
+    A short step leaves nearly all of the start, and every bound on what is left near equality: a search for the least
+    bound/observed would go there and find nothing else. ParameterError where rounding hides a change so small.
+    """
+    if not np.all(np.abs(bound - start) >= 1e-3 * start):
+        reject("change", float(np.min(np.abs(bound - start) / start)), ">= 0.001 of the start: more than rounding")
+    return observed - start, bound - start
+
+
 def slack_notes(bound, observed, count):
     """Return what is printed of bound/observed where observed > 0: the least, the median, and how many instances."""
     ratios = bound[observed > 0.0] / observed[observed > 0.0]
+    if not ratios.size:
+        return {"instances": int(count)}
     return {"least bound/observed": float(ratios.min()), "median bound/observed": float(np.median(ratios)),
             "instances": int(count)}  # fmt: skip

@@ -35,7 +35,12 @@ def claims() -> dict[str, Claim]:
 
 
 def find(name: str) -> Claim:
-    """Return the claim of that id; ParameterError, with the nearest ids, if there is none."""
+    """Return the claim of that id, or a file's only one; ParameterError, with the nearest ids, if there is none."""
+    if name not in claims() and own.is_file(name):
+        first, *more = select((name,))
+        if more:
+            reject("claim", name, f"one of its claims, as in {name}::{first.id}")
+        return first
     if name not in claims():
         guesses = (name, *(f"{key}/{name}" for key in papers()))
         near = [match for guess in guesses for match in get_close_matches(guess, claims(), 3, 0.6)][:3]

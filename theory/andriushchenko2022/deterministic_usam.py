@@ -20,6 +20,8 @@ import numpy as np
 
 from theory.andriushchenko2022.setting import seeds
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
+from theory.domain import Choice, Domain, Range
+from theory.finite_sums import SEARCHED, changes, searched
 
 
 def contraction(u, q, kappa):
@@ -79,12 +81,24 @@ def observe_rate(settings, runner):
     return samples
 
 
+def observe_rate_searched(settings, runner):
+    """delta₊/delta − 1 of one step on one problem by its own numbers."""
+    from theory.finite_sums import enumerate_instances
+
+    problem, full, start = searched(settings)
+    beta, shares = problem.lipschitz, [np.array([settings[name]]) for name in ("u", "q")]
+    gaps, _ = enumerate_instances(problem, full, start[None], *(x / beta for x in shares), np.zeros(1), 1)
+    given = dict(zip(("u", "q", "kappa"), (*shares, np.array([problem.pl_constant / beta])), strict=True))
+    observed, _ = changes(1.0, gaps[0, 1:] / gaps[0, :1], contraction(*given.values()))
+    return Samples(observed, {**given, "start": 1.0})
+
+
 def predict_rate(share):
     """Return the prediction form (1) less `share` times the gain of form (2)."""
 
     def predict(samples):
         known = [samples.given[name] for name in ("u", "q", "kappa")]
-        return contraction(*known) - share * gain(*known)
+        return contraction(*known) - share * gain(*known) - samples.given.get("start", 0.0)
 
     return predict
 
@@ -115,6 +129,13 @@ def observe_stretch(settings, runner):
     return axes
 
 
+def observe_stretch_searched(settings, runner):
+    """‖g̃‖/‖g‖ at one point of one problem by their own numbers."""
+    problem, _, start = searched(settings)
+    q = np.array([settings["q"]])
+    return Samples(stretch(lambda Y: problem.measure(Y)[1], start[None], q / problem.lipschitz), {"q": q})
+
+
 def observe_standing(settings, runner):
     """x after USAM's steps on −beta‖x‖²/2 at rho = share/beta, gamma beta = ½, over x_0: (seeds, 5)."""
     from simulate.streams import stream
@@ -143,7 +164,20 @@ PL = (  # objective, samples, dimension, condition number
 )  # fmt: skip
 SMOOTH = (("pl", 3, 5, 2.0), ("nonconvex", 6, 3, 2.0), ("nonconvex", 2, 6, 1.0), ("logistic", 12, 3, 5.0))
 CONVEX = (("least-squares", 3, 8, 100.0), ("least-squares", 6, 4, 3.0), ("logistic", 12, 3, 5.0))
+SUM = {name: SEARCHED[name] for name in ("n", "d", "rows", "scales", "targets", "noise", "reg", "start", "distance")}
+FULL = {"sampling": "full", "weights": (1.0,) * 4}
+
+
+def searched_domain(observe, families, u, q):
+    """Return the domain of a claim on sums of the families, u = gamma beta and q = rho beta within ranges."""
+    ranges = {"family": Choice(families)} | ({"u": u} if u else {}) | {"q": q}
+    return Domain(SUM | ranges, observe, letters=lambda s: {"gamma": s.get("u", 0.5), "rho": s["q"]}, settings=FULL)
+
+
 RATE = {
+    "domain": searched_domain(
+        observe_rate_searched, ("square", "interpolated", "ridge", "sine"), Range(0.01, 1.2, 1.0), Range(0.0, 1.2, 1.0)
+    ),
     "kind": Kind.UPPER_BOUND, "hypotheses": (STEP, RADIUS), "observe": observe_rate, "tolerance": 1e-12,
     "tolerance_reason": "rounding where the bound is attained",
     "quick": {"objectives": PL, "starts": 25, "steps": 4, "seeds": 30},
@@ -191,6 +225,9 @@ CLAIMS = (
         control=Control("≥ ‖∇f(x)‖, as for convex f", lambda samples: np.ones(len(samples.observed))),
         quick={"objectives": SMOOTH, "radii": (0.01, 0.99), "concave": True, "starts": 50, "seeds": 20},
         full={"objectives": SMOOTH, "radii": (0.01, 0.99), "concave": True, "starts": 200, "seeds": 100},
+        domain=searched_domain(
+            observe_stretch_searched, ("sine", "robust", "logistic", "square"), None, Range(0.01, 1.2, 1.0, log=True)
+        ),
         **STRETCH,
         **OURS,
     ),
@@ -220,6 +257,9 @@ CLAIMS = (
         control=Control("functions that are not convex", changes={"objectives": SMOOTH[1:3]}),
         quick={"objectives": CONVEX, "radii": (0.01, 1e4), "concave": False, "starts": 50, "seeds": 20},
         full={"objectives": CONVEX, "radii": (0.01, 1e4), "concave": False, "starts": 200, "seeds": 100},
+        domain=searched_domain(
+            observe_stretch_searched, ("square", "ridge", "logistic"), None, Range(0.01, 1e4, 1.0, log=True)
+        ),
         **STRETCH,
         **OURS,
     ),

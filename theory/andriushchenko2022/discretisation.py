@@ -18,6 +18,7 @@ import numpy as np
 
 from theory.andriushchenko2022.setting import NOMINAL, REALISABLE, regression, seeds
 from theory.claim import Claim, Control, Kind, Samples
+from theory.domain import Domain, Range
 
 RULES = {"gd": "gradient-flow", "n-sam": "n-sam-flow", "1-sam": "1-sam-flow"}
 
@@ -128,6 +129,17 @@ CLAIMS = (
         control=Control("exp(−gamma² g²), the continuous form", lambda samples: predict_product(samples, lambda s: -s)),
         quick={"n": 20, "d": 30, "alpha": 0.1, "gamma": 0.1, "steps": 1000, "seeds": 4},
         full={"n": 20, "d": 30, "alpha": 0.1, "gamma": 0.1, "steps": 4000, "seeds": 16},
+        domain=Domain(
+            {
+                "n": Range(2, 20, 20, integer=True),
+                "d": Range(4, 40, 30, integer=True),
+                "alpha": Range(0.02, 0.5, 0.1, log=True),
+                "gamma": Range(0.001, 0.1, 0.1, log=True),
+                "seed": Range(0, 1000, 0, integer=True),
+            },
+            settings={"seeds": 1, "steps": 300},
+            budget=300,
+        ),
         ours=True,
         **COMMON,
     ),

@@ -12,7 +12,7 @@ Source. Woodworth et al. 2020, Theorem 1; Andriushchenko & Flammarion 2022, Sect
 
 import numpy as np
 
-from theory.andriushchenko2022.setting import NOMINAL, REALISABLE, limits, minimisers, random_flows
+from theory.andriushchenko2022.setting import FLOWS, NOMINAL, REALISABLE, limits, minimisers, random_flows
 from theory.claim import Claim, Control, Kind, Samples
 
 
@@ -57,5 +57,6 @@ CLAIMS = (
         control=Control("the interpolator of least ℓ2 norm", least_norm),
         quick={"n": 10, "d": 15, "blocks": ("n",), "seeds": 40},
         full={"n": 20, "d": 30, "blocks": ("n",), "seeds": 200},
+        domain=FLOWS,
     ),
 )

@@ -19,7 +19,7 @@ the exact form for any m is ours.
 
 import numpy as np
 
-from theory.andriushchenko2022.setting import NOMINAL, REALISABLE, limits, minimisers, random_flows
+from theory.andriushchenko2022.setting import FLOWS, NOMINAL, REALISABLE, limits, minimisers, random_flows
 from theory.claim import Claim, Control, Kind, Samples
 
 
@@ -56,7 +56,7 @@ def block_products(X, y, beta, s, rho, m, perturbed=True):
 
 
 NODES = 8
-_PANELS = np.concatenate([[0.0], np.geomspace(1e-2, 200.0, 60)])
+_PANELS = np.concatenate([[0.0], np.geomspace(1e-4, 200.0, 90)])
 
 
 def path_times():
@@ -120,6 +120,7 @@ CLAIMS = (
         control=Control("alpha in place of alpha_eff", predict_plain),
         quick={"n": 20, "d": 30, "blocks": (1, 5, "n"), "seeds": 108},
         full={"n": 20, "d": 30, "blocks": (1, 3, 5, "n"), "seeds": 400},
+        domain=FLOWS,
         **COMMON,
     ),
     Claim(

@@ -21,6 +21,8 @@ Source. Andriushchenko & Flammarion 2022, Theorem 2 and Appendix B (convergence 
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
+from theory.domain import Choice, Domain, Range
+from theory.finite_sums import SEARCHED, given_spec, searched
 
 SMOOTH = Hypothesis("smooth", "beta bounds Lip(g_i) of every sample", lambda a: a["beta/max Lip(g_i)"], required=1.0)
 LONG = Hypothesis("steps", "T ≥ 7", lambda a: a["T"] / 7, required=1.0)
@@ -72,7 +74,6 @@ def runs(settings, family, k, schedule, record, T, beta=None):
     """Return (problem, s², b, delta_0, specifications) of random problem k; `schedule(beta, mu)` its steps."""
     from simulate.sampling import sampling
     from simulate.streams import stream
-    from theory.finite_sums import given_spec
 
     rng = stream("usam problems", settings["seed"] + k, family=family)
     problem, s2 = FAMILIES[family](rng)
@@ -140,6 +141,78 @@ def _samples(observed, bound):
     return Samples(observed, {"bound": bound, "notes": notes})
 
 
+def searched_sum(settings):
+    """Return (problem, sampling, x_0 − x*, s²) by their own numbers: parabolas of one curvature, or robust losses."""
+    alike = {"scales": settings["scales"][:1] * 4, "d": 1, "rows": (1.0,) * 4} if settings["family"] == "square" else {}
+    problem, draws, start = searched({"sampling": "replacement", "weights": (1.0,) * 4, **settings, **alike})
+    if settings["family"] == "robust":
+        return problem, draws, start, float((problem.A**2).sum(axis=1).mean()) * 27.0 / 256.0
+    return problem, draws, start, float(problem.A[0, 0] ** 2 * problem.targets.var())
+
+
+def observe_gradients_searched(settings, runner):
+    """(1/T) Σ_{t<T} ‖∇f(x_t)‖² (1, seeds) of one problem by its own numbers."""
+    problem, draws, start, s2 = searched_sum(settings)
+    return _mean_gradient(settings, runner, problem, draws, start, s2, float(problem.sample_lipschitz.max()))
+
+
+def observe_waves_searched(settings, runner):
+    """The same of x²/2 ± w cos(10 x)/10, w = settings["wave"], of variance at most w²; beta = 1, or 1 + 10 w."""
+    from simulate.objective import finite_sum
+    from simulate.sampling import sampling
+
+    w = settings["wave"]
+    problem = finite_sum("wave", np.ones((2, 1)), w * np.array([1.0, -1.0]), infimum=0.0)
+    beta = 1.0 if settings["smooth"] == "mean" else 1.0 + 10.0 * w
+    draws, start = sampling("replacement", problem, 1), np.array([settings["start"]])
+    return _mean_gradient(settings, runner, problem, draws, start, w * w, beta)
+
+
+def _mean_gradient(settings, runner, problem, draws, start, s2, beta):
+    T = settings["T"]
+    run = {"normalisation": 0.0, "max_steps": T, "record": tuple(range(T)), **constant_schedule(T)(beta, 0.0)}
+    seeds = range(settings["seed"], settings["seed"] + settings["seeds"])
+    specs = [given_spec(problem, draws, problem.anchor + start, seed=seed, **run) for seed in seeds]
+    observed = [[np.mean(result.history["gradient_norm"][:-1] ** 2) for result in runner.run(specs)]]
+    gap = float(problem.measure(start[None])[0][0])
+    return Samples(np.array(observed), {"bound": np.array([mean_gradient_bound(beta, gap, s2, draws.batch_size, T)])})
+
+
+def observe_gaps_searched(settings, runner):
+    """Exact E[f(x_T) − f*] of parabolas of one curvature by their own numbers."""
+    from simulate.finite_sum import Schedule, expected_quadratic
+
+    problem, draws, start, s2 = searched_sum(settings)
+    beta, mu, T = float(problem.sample_lipschitz.max()), problem.pl_constant, settings["T"]
+    steps = falling_schedule(beta, mu)
+    schedule = Schedule(steps["step_size"], steps["radius"], steps["schedule"], steps["decay"], steps["radii"])
+    gaps = expected_quadratic(problem, draws, schedule, problem.anchor + start, T)
+    return Samples(gaps[-1:], {"bound": np.array([gap_bound(beta, mu, gaps[0], s2, draws.batch_size, T)])})
+
+
+SUM = {name: SEARCHED[name] for name in ("n", "d", "rows", "scales", "targets", "noise", "tau", "start", "distance")}
+LETTERS = {"letters": lambda settings: {"T": settings["T"]}}
+FEW, MORE = {"seeds": 4}, {"seeds": 48}
+GRADIENTS = Domain(
+    SUM | {"family": Choice(("square", "robust")), "T": Range(1, 300, 7, log=True, integer=True)},
+    observe_gradients_searched, settings=FEW, sure=MORE, budget=1000, **LETTERS,
+)  # fmt: skip
+WAVES = Domain(
+    {
+        "wave": Range(0.0, 1.0, 1.0),
+        "start": Range(-3.0, 3.0, 1.0),
+        "T": Range(1, 3000, 7, log=True, integer=True),
+    },
+    observe_waves_searched, settings={"smooth": "mean", **FEW}, sure=MORE, budget=500, **LETTERS,
+    twin=Control("beta = 1 + 10 w, that of each sample", changes={"smooth": "draw"}),
+)  # fmt: skip
+ALIKE = Domain(
+    {name: SUM[name] for name in ("n", "targets", "noise", "tau", "start", "distance")}
+    | {"scales": Range(0.1, 10.0, 1.0, log=True, size=1), "T": Range(1, 1000, 7, log=True, integer=True)},
+    observe_gaps_searched, settings={"family": "square"},
+)  # fmt: skip
+
+
 def predict(samples):
     """Return the bound."""
     return samples.given["bound"]
@@ -168,6 +241,7 @@ CLAIMS = (
         control=Control("a hundredth of the bound", lambda samples: 0.01 * samples.given["bound"]),
         quick={"families": ("quadratic", "robust"), "T": (7, 100, 1000), "problems": 10, "seeds": 32},
         full={"families": ("quadratic", "robust"), "T": (7, 30, 100, 1000, 10_000), "problems": 40, "seeds": 100},
+        domain=GRADIENTS,
         **COMMON,
     ),
     Claim(
@@ -184,6 +258,7 @@ CLAIMS = (
         twin=Control("beta = 11, that of each sample", changes={"beta": 11.0}),
         quick={"families": ("wave",), "T": (1000,), "problems": 1, "seeds": 32, "beta": 1.0},
         full={"families": ("wave",), "T": (1000, 10_000, 40_000), "problems": 1, "seeds": 100, "beta": 1.0},
+        domain=WAVES,
         expected=Outcome.VIOLATED,
         **COMMON,
     ),
@@ -197,6 +272,7 @@ CLAIMS = (
         control=Control("a thousandth of the bound", lambda samples: 0.001 * samples.given["bound"]),
         quick={"T": (10, 100, 1000), "problems": 20, "seeds": 32},
         full={"T": (1, 10, 100, 1000, 10_000), "problems": 100, "seeds": 100},
+        domain=ALIKE,
         **COMMON,
     ),
 )

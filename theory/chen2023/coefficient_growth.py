@@ -17,6 +17,7 @@ import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, positive, scaled_spec, seeds, signal_to_noise_ratio
 from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
+from theory.domain import Domain, Range
 
 KAPPA = 0.1
 
@@ -80,6 +81,17 @@ LOWER = (
     r"\frac1m\sum_r\bar\rho_{y_i,r,i}(t)\ge x(t) \qquad x+be^x=ct+b \qquad b=e^{0.05},\ c=\frac{c_0}{5} \qquad "
     r"c_0=\frac{\eta(P-1)^2\sigma_p^2d}{nm}"
 )
+DOMAIN = Domain(
+    {
+        "d": Range(500, 50_000, 2000, log=True, integer=True),
+        "n SNR²": Range(0.001, 0.4, 0.1, log=True),
+        "seed": Range(0, 1000, 0, integer=True),
+    },
+    lambda settings, runner: observe(settings | {"points": ((settings["d"], settings["n SNR²"]),)}, runner),
+    letters=lambda s: {"d": s["d"], "mu": np.sqrt(s["n SNR²"] / 20) / signal_to_noise_ratio(1.0, 2, 1.0, s["d"])},
+    settings={"seeds": 1},
+    budget=100,
+)
 
 CLAIMS = (
     Claim(
@@ -98,6 +110,7 @@ CLAIMS = (
         control=Control("the upper curve asserted as lower bound", upper_curve),
         quick=QUICK,
         full=FULL,
+        domain=DOMAIN,
     ),
     Claim(
         id="chen2023/coefficient-growth-upper",
@@ -118,6 +131,7 @@ CLAIMS = (
         control=Control("the lower curve asserted as upper bound", lower_curve),
         quick=QUICK,
         full=FULL,
+        domain=DOMAIN,
     ),
     Claim(
         id="chen2023/coefficient-growth-narrow",
@@ -136,6 +150,7 @@ CLAIMS = (
         twin=Control("m = 100, the same dimensions", changes={"m": 100, "seeds": 4}),
         quick={"m": 10, "points": ((2000, 0.18), (20_000, 0.18)), "seeds": 64},
         full={"m": 10, "points": ((2000, 0.18), (20_000, 0.18), (200_000, 0.01)), "seeds": 256},
+        domain=DOMAIN,
         expected=Outcome.VIOLATED,
     ),
     Claim(

@@ -25,6 +25,7 @@ import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, sam_radius, sam_steps, scaled_init_std, scaled_spec, seeds
 from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.domain import Domain, Range
 
 
 def deactivated_at_start(ratio):
@@ -135,6 +136,13 @@ CLAIMS = (
         control=Control("C3 = 64", changes={"C3": (64.0,)}),
         quick={"C3": (0.25, 0.5), "phases": 1, "seeds": 24},
         full={"C3": (0.125, 0.25, 0.5), "phases": 1, "seeds": 200},
+        domain=Domain(
+            {"C3 of tau": Range(0.01, 0.5, 0.5, log=True)},
+            lambda settings, runner: observe_along_sam(settings | {"C3": (settings["C3 of tau"],)}, runner),
+            settings={"seeds": 4},
+            sure={"seeds": 24},
+            budget=40,
+        ),
         **ALONG_SAM,
     ),
     Claim(

@@ -21,15 +21,21 @@ for SAM (lam = 1) at any radius and with a floor of order rho², as is observed,
 Source. Oikonomou & Loizou 2025, Theorem 3.2.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.domain import Domain, Range
 from theory.finite_sums import (
     PL_FAMILIES,
+    SEARCHED,
+    changes,
     enumerate_instances,
     given_spec,
     instances,
     random_normalisations,
+    searched,
     slack_notes,
 )
 from theory.oikonomou2025.setting import NOMINAL, SMALL_RADIUS, SMALL_STEP, SMOOTH_DRAWS, Constants, constants
@@ -70,16 +76,20 @@ def observe(settings, runner):
 
 def observe_few(settings):
     """Exact expectations (instances, t): settings["points"] choices of rho, gamma, lam, x_0 for each random problem."""
-    count, t = settings["points"], np.arange(1, STEPS + 1)
-    parts = []
+    count, parts = settings["points"], []
     for problem, draws, rng in instances(settings):
         c, lam = constants(problem, draws), random_normalisations(rng, count)
-        gamma, rho, floor = FORMS[settings["form"]](c, lam, *rng.random((2, count)))
+        chosen = FORMS[settings["form"]](c, lam, *rng.random((2, count)))
         starts = rng.standard_normal((count, len(problem.anchor))) * np.exp(rng.uniform(-5.0, 5.0, (count, 1)))
-        gaps, _ = enumerate_instances(problem, draws, starts, gamma, rho, lam, STEPS)
-        rate = linear_rate(gaps[:, :1], gamma[:, None], c.mu, t, 0.0)
-        parts.append((gaps[:, 1:], rate, np.repeat(floor[:, None], STEPS, 1), np.repeat(gaps[:, :1], STEPS, 1)))
+        parts.append(few_steps(problem, draws, c.mu, starts, lam, *chosen))
     return _samples(*(np.concatenate(part) for part in zip(*parts, strict=True)), count * settings["problems"])
+
+
+def few_steps(problem, draws, mu, starts, lam, gamma, rho, floor):
+    """Return E[f(x_t) − f*], the rate's share of the bound, the floor and f(x_0) − f*, (count, STEPS) each."""
+    gaps, _ = enumerate_instances(problem, draws, starts, gamma, rho, lam, STEPS)
+    rate = linear_rate(gaps[:, :1], gamma[:, None], mu, np.arange(1, STEPS + 1), 0.0)
+    return gaps[:, 1:], rate, np.repeat(floor[:, None], STEPS, 1), np.repeat(gaps[:, :1], STEPS, 1)
 
 
 def _samples(observed, rate, floor, start, count):
@@ -131,6 +141,49 @@ def predict_no_floor(samples):
     return samples.given["rate"]
 
 
+# instances by their own numbers
+
+
+def chosen_steps(settings):
+    """Return (problem, draws, x_0 − x*, constants, lam, gamma, rho, floor) at the shares "u" and "v" of `FORMS`."""
+    problem, draws, start = searched(settings)
+    c = constants(problem, draws)
+    lam, u, v = (np.array([settings[name]]) for name in ("lam", "u", "v"))
+    return problem, draws, start, c, lam, *FORMS[settings["form"]](c, lam, u, v)
+
+
+def observe_searched(settings, runner):
+    """E[f(x_t) − f*] over every draw (three steps), less f(x_0) − f*, and where moments give it in the long run.
+
+    That begins at x*, where the bound is N alone.
+    """
+    from simulate.finite_sum import Schedule, expected_quadratic
+
+    problem, draws, start, c, lam, gamma, rho, floor = chosen_steps(settings)
+    observed, rate, floors, gap = few_steps(problem, draws, c.mu, start[None], lam, gamma, rho, floor)
+    observed, bound = changes(gap, observed, rate + floors)
+    axes = {"three steps": Samples(observed, {"rate": bound, "floor": 0.0})}
+    if problem.loss == "square" and settings["lam"] == 0.0 and gamma[0] > 0.0 and floor[0] > 1e-20:  # not mere rounding
+        steps = int(min(np.ceil(4.0 / (gamma[0] * c.mu)), 1000))
+        gaps = expected_quadratic(problem, draws, Schedule(gamma[0], rho[0]), problem.anchor, steps)
+        axes["long, from x*"] = Samples(gaps[-1:], {"rate": np.zeros(1), "floor": floor})
+    return axes
+
+
+def letters(settings):
+    """Return the letters of the hypotheses at an instance."""
+    problem, draws, _, c, lam, gamma, rho, _ = chosen_steps(settings)
+    given = {"lam": lam, "rho": rho, "gamma": gamma}
+    known = {"L": c.L, "L_S": draws.lipschitz(problem), "mu": c.mu, "D": c.D}
+    return known | {name: float(value[0]) for name, value in given.items()}
+
+
+STEPS_DOMAIN = Domain(
+    SEARCHED | {"lam": Range(0.0, 1.0, 0.0), "u": Range(0.0, 1.0, 0.5), "v": Range(0.0, 0.999, 0.0)},
+    observe_searched,
+    letters=letters,
+)
+
 # the counterexample: two parabolas, one of them rarely drawn
 
 RARE = {"p": 0.0025, "lam": 0.99, "rho": 0.5, "gamma": 1.2e-5, "distance": 10.0}
@@ -181,6 +234,50 @@ def observe_rare(settings, runner):
     return Samples(observed, {"rate": np.array([rate]), "floor": np.array([floor]), "notes": notes})
 
 
+def single_element(settings):
+    """Return (problem, sampling, constants, gamma, rho): least squares, shares of the caps for settings["smooth"].
+
+    That is max L_i of the "sample", or the largest Lip(g_S) of a "draw".
+    """
+    problem, draws, _ = searched(settings)
+    c = constants(problem, draws)
+    if settings["smooth"] == "sample":
+        c = replace(c, L=float(problem.sample_lipschitz.max()))
+    rho = settings["rho/cap"] * c.radius_cap(settings["lam"])
+    return problem, draws, c, settings["gamma/cap"] * c.step_cap(rho, settings["lam"]), rho
+
+
+def observe_single_element(settings, runner):
+    """Mean of f(x_t) − f* (1, seeds) over the second half of a path from x*, where the bound is N at every t."""
+    problem, draws, c, gamma, rho = single_element(settings)
+    steps, seeds = settings["steps"], range(settings["seed"], settings["seed"] + settings["seeds"])
+    run = {"radius": rho, "normalisation": settings["lam"], "step_size": gamma, "max_steps": steps}
+    kept = tuple(np.unique(np.linspace(steps // 2, steps, 100).astype(int)).tolist())
+    specs = [given_spec(problem, draws, problem.anchor, seed=seed, record=kept, **run) for seed in seeds]
+    observed = np.array([[result.history["gap"].mean() for result in runner.run(specs)]])
+    return Samples(observed, {"rate": np.zeros(1), "floor": np.array([c.floor(gamma, rho, settings["lam"])])})
+
+
+def single_element_letters(settings):
+    """Return the letters of the hypotheses at an instance."""
+    _, _, c, gamma, rho = single_element(settings)
+    return {"L": c.L, "mu": c.mu, "D": c.D, "lam": settings["lam"], "rho": rho, "gamma": gamma}
+
+
+SINGLE_ELEMENT = Domain(
+    {"n": Range(2, 3, 2, integer=True)}
+    | {name: replace(SEARCHED[name], size=3) for name in ("scales", "targets", "weights")}
+    | {"noise": SEARCHED["noise"]}
+    | {"lam": Range(0.0, 1.0, 1.0), "rho/cap": Range(0.0, 1.0, 1.0), "gamma/cap": Range(1e-3, 1.0, 1.0, log=True)},
+    observe_single_element,
+    letters=single_element_letters,
+    settings={"family": "square", "d": 1, "rows": (1.0,) * 3, "sampling": "single", "start": (0.0,), "distance": 0.0,
+              "smooth": "sample", "steps": 40_000, "seeds": 3},
+    sure={"steps": 150_000, "seeds": 24},
+    twin=Control("L = max L_i/(n p_i)", changes={"smooth": "draw"}),
+)  # fmt: skip
+
+
 # the floor of SAM itself
 
 
@@ -229,6 +326,7 @@ CLAIMS = (
         control=Control("no floor", predict_no_floor),
         quick={"form": "published", **SIZES["quick"]},
         full={"form": "published", **SIZES["full"]},
+        domain=STEPS_DOMAIN,
         **COMMON,
         **BOUND,
     ),
@@ -247,6 +345,7 @@ CLAIMS = (
         quick={"L": 1.0, "start": None, "steps": 1_000_000, "seeds": 48, **RARE},
         full={"L": 1.0, "start": None, "steps": 1_000_000, "seeds": 400, **RARE},
         expected=Outcome.VIOLATED,
+        domain=SINGLE_ELEMENT,
         **COMMON,
         **BOUND,
     ),
@@ -264,6 +363,7 @@ CLAIMS = (
         control=Control("no floor", predict_no_floor),
         quick={"form": "sharper", **SIZES["quick"]},
         full={"form": "sharper", **SIZES["full"]},
+        domain=STEPS_DOMAIN,
         ours=True,
         **COMMON,
         **BOUND,
@@ -282,6 +382,7 @@ CLAIMS = (
         control=Control("order rho, as the published N", lambda samples: 1.0),
         quick={"gamma": 0.5, "steps": 4000, "seeds": 16},
         full={"gamma": 0.5, "steps": 20_000, "seeds": 100},
+        domain=Domain({"gamma": Range(0.05, 1.0, 0.5), "seed": Range(0, 1000, 0, integer=True)}, budget=100),
         ours=True,
         **COMMON,
     ),

@@ -17,8 +17,10 @@ Source. Oikonomou & Loizou 2025, Theorem 3.5.
 
 import numpy as np
 
+from simulate.parameters import reject
 from theory.claim import Claim, Control, Kind, Samples
-from theory.finite_sums import PL_FAMILIES, given_spec, instances, slack_notes
+from theory.domain import Choice, Domain, Range
+from theory.finite_sums import PL_FAMILIES, SEARCHED, given_spec, instances, searched, slack_notes
 from theory.oikonomou2025.setting import NOMINAL, SMALL_RADIUS, SMOOTH_DRAWS, constants
 
 
@@ -93,6 +95,35 @@ def observe_bound(settings, runner):
     return {"exact": _samples(*np.array(exact).T), "sampled": _samples(paths, *np.array(rows).T)}
 
 
+def observe_searched(settings, runner):
+    """Exact E[f(x_T) − f*] of USAM on one quadratic by its own numbers, at T = t* + 1 and settings["T/t*"] t*."""
+    from simulate.finite_sum import Schedule, expected_quadratic
+
+    problem, draws, start, c, gamma, rho = chosen_steps(settings)
+    t_star = first_decreasing(c.mu, gamma)
+    if t_star * settings["T/t*"] > settings["longest"]:
+        reject("t*", t_star, "short enough to follow")
+    times = np.array([t_star + 1, max(t_star + 1, int(t_star * settings["T/t*"]))])
+    schedule = Schedule(gamma, rho, "decreasing", 1.0 / c.mu, "decreasing")
+    gaps = expected_quadratic(problem, draws, schedule, problem.anchor + start, times[-1])
+    return Samples(gaps[times], {"bound": decreasing_bound(c, 0.0, gamma, rho, gaps[0], times)})
+
+
+def chosen_steps(settings):
+    """Return (problem, sampling, x_0 − x*, constants, gamma, rho) at settings["rho/cap"], lam = 0."""
+    problem, draws, start = searched(settings)
+    c = constants(problem, draws)
+    rho = settings["rho/cap"] * c.radius_cap(0.0)
+    return problem, draws, start, c, c.step_cap(rho, 0.0), rho
+
+
+def letters(settings):
+    """Return the letters of the hypotheses at an instance."""
+    problem, draws, _, c, gamma, rho = chosen_steps(settings)
+    known = {"L": c.L, "L_S": draws.lipschitz(problem), "mu": c.mu, "D": c.D}
+    return known | {"lam": 0.0, "rho": rho, "gamma": gamma}
+
+
 def _samples(observed, bound, start):
     mean = observed.mean(axis=-1) if observed.ndim > 1 else observed
     return Samples(observed, {"bound": bound, "trivial": start, "notes": slack_notes(bound, mean, len(bound))})
@@ -158,6 +189,13 @@ CLAIMS = (
         control=Control("a thousandth of the bound", lambda samples: 0.001 * samples.given["bound"]),
         quick={"problems": 90, "seeds": 24, "longest": 5000},
         full={"problems": 600, "seeds": 100, "longest": 20_000},
+        domain=Domain(
+            SEARCHED
+            | {"family": Choice(("square", "interpolated", "ridge"))}
+            | {"rho/cap": Range(0.0, 0.99, 0.5), "T/t*": Range(1.0, 32.0, 2.0, log=True)},
+            observe_searched,
+            letters=letters,
+        ),
         ours=True,
     ),
 )

@@ -20,7 +20,8 @@ arXiv:2002.03329, Propositions 2 and 3.
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
-from theory.finite_sums import PL_FAMILIES, instances, slack_notes
+from theory.domain import Choice, Domain
+from theory.finite_sums import PL_FAMILIES, SEARCHED, instances, searched, slack_notes
 from theory.oikonomou2025.setting import constants
 
 
@@ -31,11 +32,25 @@ def residual_bound(A, B, C, gap, square):
 
 def observe(settings, runner):
     """E‖g_S‖² over every draw, at settings["points"] random points of each random problem."""
-    observed, given = [], {name: [] for name in ("A", "B", "C", "gap", "square")}
+    parts = []
     for problem, draws, rng in instances(settings, (*PL_FAMILIES, "robust")):
+        Y = rng.standard_normal((settings["points"], len(problem.anchor))) * np.exp(rng.uniform(-5.0, 5.0))
+        parts.append((problem, draws, Y))
+    return residuals(parts)
+
+
+def observe_searched(settings, runner):
+    """E‖g_S‖² over every draw, of one problem at one point by their own numbers."""
+    problem, draws, start = searched(settings)
+    return residuals([(problem, draws, start[None])])
+
+
+def residuals(parts):
+    """Return the samples of (problem, sampling, points x − x* (points, d)), flat."""
+    observed, given = [], {name: [] for name in ("A", "B", "C", "gap", "square")}
+    for problem, draws, Y in parts:
         c = constants(problem, draws)
         V, P = draws.law()
-        Y = rng.standard_normal((settings["points"], len(problem.anchor))) * np.exp(rng.uniform(-5.0, 5.0))
         gaps, _ = problem.measure(Y)
         total = np.zeros(len(Y))
         for v, p in zip(V, P, strict=True):  # a problem of the drawn samples alone has g_S as its gradient
@@ -88,5 +103,10 @@ CLAIMS = (
         control=Control("half of A", predict_half),
         quick={"problems": 700, "points": 20},
         full={"problems": 7000, "points": 20},
+        domain=Domain(
+            SEARCHED | {"family": Choice((*SEARCHED["family"].values, "robust"))},
+            observe_searched,
+            letters=lambda settings: {"n": settings["n"] if settings["sampling"] == "nice" else 2},
+        ),
     ),
 )

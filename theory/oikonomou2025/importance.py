@@ -6,15 +6,21 @@ Claim. p_i ∝ L_i lowers A, and max Lip(g_S), from max L_i to mean L_i, hence a
 converges faster with the theorem's own steps. Without the factor 1/(n p_i) the gradient is biased and the iterates
 settle elsewhere.
 
+Where it ends. Faster is not lower: with noise the longer steps end at a higher floor, and once the start is forgotten
+uniform sampling is ahead. (At residuals of equal size both gradients have the same variance: mean L_i times mean r².)
+
 Measure. log of E[f(x_T) − f*] with uniform over that with importance sampling, each with its own caps at equal T, over
 random problems with L_i spread widely: exact expectations of USAM, from moments.
 
 Source. Oikonomou & Loizou 2025, Section 3.3 (importance sampling within the arbitrary sampling analysis).
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from theory.claim import Claim, Control, Hypothesis, Kind, Samples
+from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
+from theory.domain import Domain, Range
 from theory.oikonomou2025.setting import constants
 
 SPREAD = Hypothesis("spread", "max L_i > mean L_i", lambda a: a["max L_i/mean L_i"], required=1.0)
@@ -72,11 +78,24 @@ def observe_mean(settings, runner):
     return Samples(np.array(ends), {"x*": np.array(optima)})
 
 
+SETTING = Domain(
+    {
+        "n": Range(2, 20, 10, integer=True),
+        "d": Range(1, 6, 3, integer=True),
+        "spread": Range(1.5, 100.0, 30.0, log=True),
+    },
+    settings={"problems": 12},
+    sure={"problems": 96},
+    budget=200,
+)
+NOISE = Range(0.001, 10.0, 0.1, log=True)
+AT_FLOOR = {"n": 10, "d": 1, "noise": 1.0, "spread": 30.0, "other": "importance"}
+
 CLAIMS = (
     Claim(
         id="oikonomou2025/importance-sampling",
         title="Importance sampling converges faster than uniform",
-        statement="E[f(x_T) − f*] is smaller with p_i ∝ L_i than with p_i = 1/n, each with the theorem's own steps",
+        statement="E[f(x_T) − f*] is smaller with p_i ∝ L_i than with 1/n, each with its own steps, before its floor",
         formula=r"\mathbb{E}\log\frac{\mathbb{E}[f(x_T)-f^*\mid p_i=1/n]}{\mathbb{E}[f(x_T)-f^*\mid p_i\propto L_i]}>0",
         source="Oikonomou & Loizou 2025, Section 3.3",
         kind=Kind.ORDERING,
@@ -89,6 +108,34 @@ CLAIMS = (
         control=Control("p_i ∝ 1/L_i in place of it", changes={"other": "adverse"}),
         quick={"n": 10, "d": 3, "noise": 0.1, "spread": 30.0, "steps": 500, "problems": 96, "other": "importance"},
         full={"n": 10, "d": 3, "noise": 0.1, "spread": 30.0, "steps": 2000, "problems": 400, "other": "importance"},
+        domain=replace(
+            SETTING,
+            coordinates=SETTING.coordinates | {"steps": Range(3, 100, 50, log=True, integer=True)},
+            settings=SETTING.settings | {"noise": 0.0},
+        ),
+    ),
+    Claim(
+        id="oikonomou2025/importance-sampling-floor",
+        title="So it does down to the noise",
+        statement="the same for every T: here T = 2000 steps in one variable with noise 1",
+        formula=r"\mathbb{E}\log\frac{\mathbb{E}[f(x_T)-f^*\mid p_i=1/n]}{\mathbb{E}[f(x_T)-f^*\mid p_i\propto L_i]}>0",
+        source="Oikonomou & Loizou 2025, Section 3.3",
+        kind=Kind.ORDERING,
+        hypotheses=(SPREAD,),
+        parameters={"max L_i/mean L_i": 3.0},
+        observe=observe,
+        predict=lambda samples: 0.0,
+        tolerance=0.0,
+        tolerance_reason="any improvement counts",
+        control=Control("p_i ∝ 1/L_i in place of it", changes={"other": "adverse"}),
+        twin=Control("without noise, T = 50", changes={"noise": 0.0, "steps": 50}),
+        quick={"steps": 2000, "problems": 48, **AT_FLOOR},
+        full={"steps": 5000, "problems": 200, **AT_FLOOR},
+        expected=Outcome.VIOLATED,
+        domain=replace(
+            SETTING,
+            coordinates=SETTING.coordinates | {"noise": NOISE, "steps": Range(3, 2000, 50, log=True, integer=True)},
+        ),
     ),
     Claim(
         id="oikonomou2025/importance-unbiased",
@@ -106,5 +153,6 @@ CLAIMS = (
         control=Control("gradients without the factor", changes={"factor": False}),
         quick={"n": 10, "d": 3, "noise": 0.1, "spread": 30.0, "problems": 100, "factor": True},
         full={"n": 10, "d": 3, "noise": 0.1, "spread": 30.0, "problems": 1000, "factor": True},
+        domain=replace(SETTING, coordinates=SETTING.coordinates | {"noise": NOISE}),
     ),
 )

@@ -16,7 +16,16 @@ Source. Oikonomou & Loizou 2025, Theorem 3.7 (its O(·) form).
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
-from theory.finite_sums import enumerate_instances, given_spec, instances, random_normalisations, slack_notes
+from theory.domain import Choice, Domain, Range
+from theory.finite_sums import (
+    SEARCHED,
+    enumerate_instances,
+    given_spec,
+    instances,
+    random_normalisations,
+    searched,
+    slack_notes,
+)
 from theory.oikonomou2025.setting import SMOOTH_DRAWS, constants
 
 SMALL = Hypothesis("small", "rho L/2 + B kap ≤ ½", lambda a: 0.5 / a["rho L/2 + B kap"], required=1.0)
@@ -63,6 +72,38 @@ def observe(settings, runner):
         rows.append((squares.min(axis=1), bound, squares[:, 0]))
     few = _samples(*(np.concatenate(part) for part in zip(*rows, strict=True)))
     return {"three steps": few, "sampled": observe_paths(settings, runner)}
+
+
+def observe_searched(settings, runner):
+    """min over t of E‖∇f‖² over every draw (three steps), of one problem by its own numbers."""
+    problem, draws, start, c, gamma, rho = chosen_steps(settings)
+    lam = settings["lam"]
+    choices = (np.array([x]) for x in (gamma, rho, lam))
+    gaps, squares = enumerate_instances(problem, draws, start[None], *choices, 2)
+    bound = gradient_bound(c, gamma, rho, lam, gaps[0, 0], 3)
+    return _samples(squares.min(axis=1), np.array([bound]), squares[:, 0])
+
+
+def chosen_steps(settings):
+    """Return (problem, sampling, x_0 − x*, constants, gamma, rho) at the shares "u" and "v" of `random_steps`."""
+    problem, draws, start = searched(settings)
+    c = constants(problem, draws)
+    return problem, draws, start, c, *random_steps(c, settings["lam"], settings["u"], settings["v"])
+
+
+def letters(settings):
+    """Return the letters of the hypotheses at an instance."""
+    problem, draws, _, c, gamma, rho = chosen_steps(settings)
+    small = 0.5 * rho * c.L + c.B * curvature_cost(c, gamma, rho, settings["lam"])
+    return {"rho L/2 + B kap": max(small * (1.0 - 1e-15), 1e-200), "L": c.L, "L_S": draws.lipschitz(problem)}
+
+
+SHARES = {"lam": Range(0.0, 1.0, 0.0), "u": Range(0.01, 1.0, 0.5), "v": Range(0.0, 0.999, 0.0)}
+DOMAIN = Domain(
+    SEARCHED | SHARES | {"family": Choice(FAMILIES)},
+    observe_searched,
+    letters=letters,
+)
 
 
 def observe_paths(settings, runner):
@@ -113,6 +154,7 @@ CLAIMS = (
         control=Control("a tenth of the bound", lambda samples: 0.1 * samples.given["bound"]),
         quick={"problems": 200, "points": 40, "paths": 30, "steps": 300, "seeds": 24},
         full={"problems": 3000, "points": 40, "paths": 150, "steps": 2000, "seeds": 60},
+        domain=DOMAIN,
         ours=True,
     ),
 )

@@ -21,8 +21,20 @@ Source. Long & Bartlett 2024 (their derivation has w along one eigenvector; any 
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Samples
-from theory.quadratics.setting import NOMINAL, basis, critical_value, log_uniform, path, quadratic, seeds, spectrum
-from theory.quadratics.two_cycle import cycles
+from theory.domain import Domain, Range
+from theory.quadratics.setting import (
+    NOMINAL,
+    SEARCHED,
+    basis,
+    critical_value,
+    log_uniform,
+    path,
+    quadratic,
+    searched,
+    seeds,
+    spectrum,
+)
+from theory.quadratics.two_cycle import DOMAIN, cycles
 
 
 def edge(eta, rho, gradient_norm):
@@ -35,17 +47,10 @@ def observe_step(settings, runner):
 
     The component is that of any eigenvalue; the others keep their ratios to it.
     """
-    from simulate.streams import stream
-
     observed, plain = [], []
-    for seed in seeds(settings):
-        rng = stream("edge", seed)
-        ratios = spectrum(rng)
-        k, Q = rng.integers(len(ratios)), basis(rng, len(ratios))
+    for ratios, k, Q, eta, rho, norm, g in steps(settings):
         ratios = ratios / ratios[k]
-        eta, rho, norm = (log_uniform(rng, *ends) for ends in ((0.01, 10.0), (1e-3, 10.0), (1e-3, 1e3)))
-        g = rng.choice((-1.0, 1.0), len(ratios)) * rng.uniform(0.2, 1.0, len(ratios))
-        g *= norm / np.linalg.norm(g)
+        g = g * (norm / np.linalg.norm(g))
 
         def longer(lam, ratios=ratios, k=k, Q=Q, eta=eta, rho=rho, g=g):
             start = Q @ (g / (lam * ratios))
@@ -56,6 +61,33 @@ def observe_step(settings, runner):
         observed.append(critical_value(longer, 1e-6, 1e6, settings["halvings"]) / expected)
         plain.append(2.0 / eta / expected)
     return Samples(np.array(observed), {"plain": np.array(plain)})
+
+
+def steps(settings):
+    """Yield (eigenvalues, which one, basis, eta, rho, ‖g‖, g's direction): drawn, or one by its own numbers."""
+    from simulate.streams import stream
+
+    if "ratios" in settings:
+        eigenvalues, Q, g = searched(settings)
+        k = min(settings["k"], settings["d"] - 1)
+        yield eigenvalues, k, Q, settings["eta"], settings["rho"], settings["norm"], g
+        return
+    for seed in seeds(settings):
+        rng = stream("edge", seed)
+        ratios = spectrum(rng)
+        k, Q = rng.integers(len(ratios)), basis(rng, len(ratios))
+        eta, rho, norm = (log_uniform(rng, *ends) for ends in ((0.01, 10.0), (1e-3, 10.0), (1e-3, 1e3)))
+        g = rng.choice((-1.0, 1.0), len(ratios)) * rng.uniform(0.2, 1.0, len(ratios))
+        yield ratios, k, Q, eta, rho, norm, g
+
+
+EDGE = Domain(
+    {name: c for name, c in SEARCHED.items() if name != "lam"}
+    | {"start": Range(0.2, 1.0, 1.0, size=8), "k": Range(0, 7, 0, integer=True)}
+    | {"eta": Range(0.01, 10.0, 1.0, log=True), "norm": Range(1e-3, 1e3, 1.0, log=True)},
+    settings={"lam": 1.0},
+    budget=600,
+)
 
 
 def observe_cycle(settings, runner):
@@ -90,6 +122,7 @@ CLAIMS = (
         control=Control("GD's edge 2/eta", lambda samples: samples.given["plain"]),
         quick={"halvings": 44, "seeds": 40},
         full={"halvings": 46, "seeds": 400},
+        domain=EDGE,
         **COMMON,
     ),
     Claim(
@@ -104,6 +137,7 @@ CLAIMS = (
         control=Control("GD's edge 2/eta", lambda samples: samples.given["plain"]),
         quick={"steps": 10_000, "seeds": 100},
         full={"steps": 20_000, "seeds": 1000},
+        domain=DOMAIN,
         ours=True,
         **COMMON,
     ),

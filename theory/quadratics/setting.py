@@ -4,7 +4,11 @@ f = ½ wᵀ H w with H positive definite, in a random basis; SAM's step w ← w 
 norm. The top eigenvalue lam_max is kept apart from the others, so that what is a limit is reached.
 """
 
+from dataclasses import replace
+
 import numpy as np
+
+from theory.domain import Range
 
 NOMINAL = {"d": 8, "eta": 0.5, "rho": 0.1, "lam": 1.0}
 
@@ -12,6 +16,24 @@ NOMINAL = {"d": 8, "eta": 0.5, "rho": 0.1, "lam": 1.0}
 def seeds(settings):
     """Return the seeds of settings that hold a base `seed` and a number `seeds`, one problem each."""
     return range(settings["seed"], settings["seed"] + settings["seeds"])
+
+
+RATIOS = Range(0.05, 0.9, 0.5)
+SEARCHED = {
+    "d": Range(2, 8, 2, integer=True),
+    "ratios": replace(RATIOS, size=7),
+    "lam": Range(0.01, 100.0, 1.0, log=True),
+    "rho": Range(1e-3, 10.0, 0.1, log=True),
+    "start": Range(0.01, 1.0, 1.0, log=True, size=8),
+}
+"""A quadratic in its eigenbasis and a start by their own numbers: signs are free there, but for rounding."""
+
+
+def searched(settings):
+    """Return (eigenvalues, the largest first, basis I, start), d of each, by their own numbers."""
+    d = settings["d"]
+    eigenvalues = settings["lam"] * np.array([1.0, *sorted(settings["ratios"][: d - 1], reverse=True)])
+    return eigenvalues, np.eye(d), np.array(settings["start"][:d])
 
 
 def log_uniform(rng, low, high):

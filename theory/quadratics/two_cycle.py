@@ -17,7 +17,18 @@ Source. Bartlett, Long & Bousquet 2023; checked here on the whole range 0 < eta 
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
-from theory.quadratics.setting import NOMINAL, basis, log_uniform, path, quadratic, seeds, spectrum
+from theory.domain import Domain, Range
+from theory.quadratics.setting import (
+    NOMINAL,
+    SEARCHED,
+    basis,
+    log_uniform,
+    path,
+    quadratic,
+    searched,
+    seeds,
+    spectrum,
+)
 
 
 def amplitude(eta, lam, rho):
@@ -30,19 +41,39 @@ def cycles(settings):
 
     eta lam is uniform in 0.05 … 1.95, rho log-uniform in 0.001 … 10, the start's norm within a factor 100 of c.
     """
+    for eigenvalues, Q, start, u, rho, share in problems(settings):
+        lam, second = eigenvalues[:2]
+        eta, steps = u / lam, settings["steps"]
+        start = start * (share * amplitude(eta, lam, rho) / np.linalg.norm(start))
+        _, history = path(quadratic(eigenvalues, Q), start, eta, rho, 1.0, steps, (steps - 1,))
+        yield lam, second, eta, rho, {name: values[-2:] for name, values in history.items()}
+
+
+def problems(settings):
+    """Yield (eigenvalues, basis, start, eta lam, rho, the start's norm over c): drawn, or one by its own numbers."""
     from simulate.streams import stream
 
+    if "ratios" in settings:
+        yield *searched(settings), settings["eta lam"], settings["rho"], settings["norm/c"]
+        return
     for seed in seeds(settings):
         rng = stream("two-cycle", seed)
         eigenvalues = spectrum(rng)
-        lam, second = eigenvalues[:2]
-        eta, rho = float(rng.uniform(0.05, 1.95)) / lam, log_uniform(rng, 1e-3, 10.0)
-        start = rng.standard_normal(len(eigenvalues))
-        start *= log_uniform(rng, 0.01, 100.0) * amplitude(eta, lam, rho) / np.linalg.norm(start)
-        steps = settings["steps"]
-        problem = quadratic(eigenvalues, basis(rng, len(start)))
-        _, history = path(problem, start, eta, rho, 1.0, steps, (steps - 1,))
-        yield lam, second, eta, rho, {name: values[-2:] for name, values in history.items()}
+        u, rho = float(rng.uniform(0.05, 1.95)), log_uniform(rng, 1e-3, 10.0)
+        start, share = rng.standard_normal(len(eigenvalues)), log_uniform(rng, 0.01, 100.0)
+        yield eigenvalues, basis(rng, len(start)), start, u, rho, share
+
+
+def letters(settings):
+    """Return the letters of the hypotheses at an instance."""
+    return {"eta": settings["eta lam"] / settings["lam"], "lam": settings["lam"], "rho": settings["rho"]}
+
+
+DOMAIN = Domain(
+    SEARCHED | {"eta lam": Range(0.05, 1.95, 1.0), "norm/c": Range(0.01, 100.0, 1.0, log=True)},
+    letters=letters,
+    budget=600,
+)
 
 
 def observe(settings, runner):
@@ -80,5 +111,6 @@ CLAIMS = (
         control=Control("a cycle along the second eigenvector", lambda samples: samples.given["second"]),
         quick={"steps": 10_000, "seeds": 200},
         full={"steps": 20_000, "seeds": 2000},
+        domain=DOMAIN,
     ),
 )

@@ -16,7 +16,19 @@ Source. Dai, Ahn & Sra 2023, which contrasts it with SAM's stability for every e
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
-from theory.quadratics.setting import NOMINAL, basis, critical_value, log_uniform, path, quadratic, seeds, spectrum
+from theory.domain import Domain, Range
+from theory.quadratics.setting import (
+    NOMINAL,
+    SEARCHED,
+    basis,
+    critical_value,
+    log_uniform,
+    path,
+    quadratic,
+    searched,
+    seeds,
+    spectrum,
+)
 
 
 def critical_step(lam, rho):
@@ -30,15 +42,10 @@ def observe(settings, runner):
     Growth is told from the second half of the path, when only the top component is left. rho lam_max is log-uniform
     in 0.01 … 10.
     """
-    from simulate.streams import stream
-
     observed, plain, steps = [], [], settings["steps"]
-    for seed in seeds(settings):
-        rng = stream("usam-threshold", seed)
-        eigenvalues = spectrum(rng)
-        problem = quadratic(eigenvalues, basis(rng, len(eigenvalues)))
-        start, lam = rng.standard_normal(len(eigenvalues)), eigenvalues[0]
-        rho = log_uniform(rng, 0.01, 10.0) / lam
+    for eigenvalues, Q, start, share in problems(settings):
+        problem, lam = quadratic(eigenvalues, Q), eigenvalues[0]
+        rho = share / lam
 
         def grows(eta, problem=problem, start=start, rho=rho):
             status, history = path(problem, start, eta, rho, 0.0, steps, (steps // 2,))
@@ -49,6 +56,25 @@ def observe(settings, runner):
         plain.append(2.0 / lam / expected)
     return Samples(np.array(observed), {"plain": np.array(plain)})
 
+
+def problems(settings):
+    """Yield (eigenvalues, basis, start, rho lam): drawn, or one by its own numbers."""
+    from simulate.streams import stream
+
+    if "ratios" in settings:
+        yield *searched(settings), settings["rho lam"]
+        return
+    for seed in seeds(settings):
+        rng = stream("usam-threshold", seed)
+        eigenvalues = spectrum(rng)
+        Q = basis(rng, len(eigenvalues))
+        yield eigenvalues, Q, rng.standard_normal(len(eigenvalues)), log_uniform(rng, 0.01, 10.0)
+
+
+DOMAIN = Domain(
+    {name: c for name, c in SEARCHED.items() if name != "rho"} | {"rho lam": Range(0.01, 10.0, 1.0, log=True)},
+    budget=200,
+)
 
 CLAIMS = (
     Claim(
@@ -72,5 +98,6 @@ CLAIMS = (
         control=Control("GD's step 2/lam_max", lambda samples: samples.given["plain"]),
         quick={"steps": 3000, "halvings": 44, "seeds": 20},
         full={"steps": 3000, "halvings": 46, "seeds": 200},
+        domain=DOMAIN,
     ),
 )  # fmt: skip

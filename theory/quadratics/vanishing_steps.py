@@ -20,6 +20,7 @@ Source. After Si & Yun 2023, which proves that SAM with a constant rho need not 
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
+from theory.domain import Domain, Range
 from theory.quadratics.setting import seeds
 
 PAIRS = {"a = 5, b = 1": (5.0, 1.0, 0.2), "a = 1, b = 3": (1.0, 3.0, 0.5)}
@@ -73,7 +74,23 @@ BEYOND = Hypothesis(
     "beyond", "(1 + rho)|a − b| > a + b: it would lie beyond one of them",
     lambda p: (1.0 + p["rho"]) * abs(p["a"] - p["b"]) / max(p["a"] + p["b"], 1e-200), 1.0,
 )  # fmt: skip
+DOMAIN = Domain(
+    {
+        "a": Range(0.1, 50.0, 5.0, log=True),
+        "b": Range(0.1, 50.0, 1.0, log=True),
+        "rho": Range(0.05, 3.0, 0.2, log=True),
+    },
+    lambda settings, runner: observe(
+        settings | {"pairs": {"searched": tuple(settings[name] for name in ("a", "b", "rho"))}}, runner
+    ),
+    letters=lambda settings: {name: settings[name] for name in ("a", "b", "rho")},
+    settings={"steps": (300, 10_000), "seeds": 8},
+    sure={"steps": (3000, 300_000), "seeds": 40},
+    budget=300,
+)
+
 COMMON = {"kind": Kind.LIMIT, "observe": observe, "tolerance": 0.03, "ours": True, "source": "derived here (this file)"}
+COMMON["domain"] = DOMAIN
 COMMON["tolerance_reason"] = "a finite number of steps"
 GD = Control("SGD, rho = 0", changes={"share": 0.0})
 QUICK = {"share": 1.0, "steps": (3000, 300_000), "seeds": 40}

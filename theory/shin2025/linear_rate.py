@@ -17,10 +17,11 @@ Source. Shin, Lee, Andriushchenko & Lee 2025, arXiv:2311.17539, Theorem 2.
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
-from theory.finite_sums import enumerate_instances, random_problem, slack_notes
+from theory.domain import Choice, Domain, Range
+from theory.finite_sums import SEARCHED, changes, enumerate_instances, random_problem, searched, slack_notes
 
 INTERPOLATION = Hypothesis("interpolation", "all f_i attain inf f_i = 0 at one point (sigma* = 0)", lambda a: 1.0)
-RADIUS = Hypothesis("radius", "m > 0", lambda a: 1.0 / a["rho/largest rho"], required=1.0)
+RADIUS = Hypothesis("radius", "m > 0", lambda a: 1.0 / max(a["rho/largest rho"], 1e-200), required=1.0)
 FAMILIES = ("interpolated", "sine")
 
 
@@ -85,6 +86,28 @@ def observe(settings, runner):
     return {"three steps": _samples(few), "long, exact": _samples(long)}
 
 
+def observe_searched(settings, runner):
+    """E f(x_t)/f(x_0) − 1, t = 1, 2, 3, of one problem by its own numbers."""
+    problem, draws, start = searched(settings)
+    alpha, beta, smooth = constants(problem)
+    rho = np.array([largest_radius(alpha, beta, settings["form"]) * settings["rho/largest"]])
+    margin = MARGINS[settings["form"]](alpha, beta, rho)
+    eta = step_size(margin, beta, smooth, rho)
+    gaps, _ = enumerate_instances(problem, draws, start[None], eta, rho, np.zeros(1), 3)
+    bound = rate(margin, eta)[:, None] ** np.arange(1, 4)
+    observed, bound = changes(1.0, gaps[:, 1:] / gaps[:, :1], bound)
+    return Samples(observed, {"bound": bound})
+
+
+DOMAIN = Domain(
+    {name: SEARCHED[name] for name in ("n", "d", "rows", "scales", "start", "distance")}
+    | {"family": Choice(FAMILIES), "rho/largest": Range(0.0, 0.999, 0.5)},
+    observe_searched,
+    letters=lambda settings: {"rho/largest rho": settings["rho/largest"]},
+    settings={"sampling": "single", "weights": (1.0,) * 4, "targets": (0.0,) * 4, "noise": 0.0},
+)
+
+
 def _samples(pairs):
     observed, bound = (np.concatenate(part) for part in zip(*pairs, strict=True))
     return Samples(observed, {"bound": bound, "notes": slack_notes(bound, observed, len(observed))})
@@ -99,6 +122,7 @@ COMMON = {
     "predict": lambda samples: samples.given["bound"],
     "tolerance": 1e-11,
     "tolerance_reason": "exact but for rounding",
+    "domain": DOMAIN,
     "control": Control("the bound to the eighth power", lambda samples: samples.given["bound"] ** 8),
 }
 

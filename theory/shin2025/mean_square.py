@@ -18,17 +18,22 @@ families below, and random ones break s_2² too. Stars: docs/linear_stability.md
 Source. Shin et al. 2025, Theorem 1, stability read as boundedness of E‖x_t‖²; the counterexamples are ours.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.domain import Choice, Range
 from theory.shin2025.one_step import STEEPER, curvature_samples
 from theory.shin2025.setting import (
+    ANY_RADIUS,
     AT_EDGE,
     BEYOND,
     COMMUTING,
     EQUAL_NORM,
     FULL,
     LARGE_STEP,
+    MOMENTS,
     NOMINAL,
     QUICK,
     SOURCE,
@@ -37,6 +42,7 @@ from theory.shin2025.setting import (
     gather,
     moment_bound,
     moment_samples,
+    searched_domain,
     unit,
 )
 
@@ -71,6 +77,22 @@ def unequal_norms():
     return Instances(mixture(*parts), 1.0, 0.0)
 
 
+def searched_star(settings):
+    """Return a star by its own numbers, to be scaled: leaf over centre, coupling as a share of what is PSD, leaves."""
+    from simulate.linear_stability import star_family
+
+    leaf, leaves = settings["leaf/centre"], settings["leaves"]
+    return star_family(1.0, leaf, settings["coupling"] * np.sqrt(leaf / leaves), leaves)
+
+
+def searched_spikes(settings):
+    """Return spikes on a cone beside I by their own numbers, to be scaled: their height, share on the axis, weight."""
+    from simulate.linear_stability import cone, mixture
+
+    spikes, P = settings["height"] * _outer(cone(settings["axis"])), settings["weight"]
+    return mixture((P, spikes), (1.0 - P, np.eye(3)[None]))
+
+
 def _outer(vectors):
     return vectors[:, :, None] * vectors[:, None, :]
 
@@ -88,6 +110,24 @@ FAILING = {
 }
 """The order k that fails, and the families it fails at."""
 
+STAR = {
+    "leaf/centre": Range(0.2, 5.0, 1.0, log=True),
+    "coupling": Range(0.0, 1.0, 1.0),
+    "leaves": Choice((1, 2, 4, 8)),
+}
+SPIKES = {
+    "height": Range(1.0, 1000.0, 10.0, log=True),
+    "axis": Range(0.01, 0.99, 0.5),
+    "weight": Range(1e-6, 0.5, 0.1, log=True),
+}
+FAILING_DOMAINS = {
+    "s_2²": searched_domain(),
+    "s_3²": replace(searched_domain(settings={"built by": searched_star}), coordinates=STAR | {"share": MOMENTS}),
+    "s_4²": replace(searched_domain(settings={"built by": searched_spikes}), coordinates=SPIKES | {"share": MOMENTS}),
+    "rank one": searched_domain(without=("rank", "ridge")),
+}
+"""Where each is searched: any family, or stars and rare spikes where few of all that are small break the bound."""
+
 
 def observe_curvature(settings, runner):
     """Observe the curvature at the edge of mean-square stability."""
@@ -99,12 +139,19 @@ def observe_failing(settings, runner):
 
     Not finite, and so inconclusive, if one of the families should not be stable.
     """
-    from simulate.linear_stability import mean_square_growth
+    from simulate.linear_stability import mean_square_growth, stable_scale
 
     order, build = FAILING[settings["case"]]
-    given = build()
     kinds = (("rank-one", 7),) if settings["case"] == "rank one" else (("dense", 6), ("rank-one", 7))
-    instances = given + families(settings, "mean_square", kinds)
+    if isinstance(settings["share"], tuple):
+        given = build()
+        instances = given + families(settings, "mean_square", kinds)
+    elif "entries" in settings:
+        given, instances = (), families(settings, "mean_square")
+    else:
+        given, rho = (), settings["share"]
+        family = settings["built by"](settings)
+        instances = (Instances(family.scaled(stable_scale(family, 1.0, rho)), 1.0, rho),)
     samples = gather(
         instances,
         lambda family, eta, rho: getattr(family, settings["spread"])(order),
@@ -159,6 +206,7 @@ def failing(name, case, title, share):
         quick=QUICK | settings,
         full=FULL | settings,
         expected=Outcome.VIOLATED,
+        domain=FAILING_DOMAINS[case],
         **COMMON,
     )
 
@@ -173,6 +221,7 @@ CLAIMS = (
         hypotheses=(),
         parameters=NOMINAL,
         observe=observe_curvature,
+        domain=searched_domain(ANY_RADIUS),
         **STEEPER,
         **COMMON,
     ),
@@ -212,11 +261,12 @@ CLAIMS = (
             quick=QUICK | {"seeds": 150},
             full=FULL | {"seeds": 200},
             ours=True,
+            domain=searched_domain(MOMENTS, without, settings={"kind": kinds[0][0]}),
             **COMMON,
         )
-        for name, what, kinds in (
-            ("commuting", "commuting Hessians", COMMUTING),
-            ("equal-norms", "rank-one Hessians of equal norms", EQUAL_NORM),
+        for name, what, kinds, without in (
+            ("commuting", "commuting Hessians", COMMUTING, ("rank",)),
+            ("equal-norms", "rank-one Hessians of equal norms", EQUAL_NORM, ("rank", "ridge")),
         )
     ),
 )

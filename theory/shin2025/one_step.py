@@ -19,10 +19,12 @@ import numpy as np
 
 from theory.claim import Claim, Control, Kind
 from theory.shin2025.setting import (
+    ANY_RADIUS,
     AT_EDGE,
     BEYOND,
     FULL,
     LARGE_STEP,
+    MOMENTS,
     NOMINAL,
     QUICK,
     SOURCE,
@@ -30,6 +32,7 @@ from theory.shin2025.setting import (
     gather,
     largest_curvature,
     moment_samples,
+    searched_domain,
     unit,
 )
 
@@ -107,6 +110,7 @@ CLAIMS = (
         source=SOURCE,
         hypotheses=(),
         observe=observe_curvature,
+        domain=searched_domain(ANY_RADIUS),
         **STEEPER,
         **COMMON,
     ),
@@ -124,6 +128,7 @@ CLAIMS = (
         control=Control("the same families times two: beyond the edge", changes=BEYOND),
         quick=QUICK,
         full=FULL,
+        domain=searched_domain(MOMENTS),
         **COMMON,
     ),
     Claim(
@@ -137,6 +142,7 @@ CLAIMS = (
         control=Control("a ≤ 1/eta and s_2² ≤ 1/(2 eta²)", lambda samples: 0.5 * unit(samples)),
         quick=QUICK | {"share": (0.0,), "seeds": 400},
         full=FULL | {"share": (0.0,), "seeds": 600},
+        domain=searched_domain(without=("share",), settings={"share": 0.0}),
         **COMMON | {"parameters": NOMINAL | {"rho": 0.0}},
     ),
     Claim(
@@ -150,6 +156,7 @@ CLAIMS = (
         source=f"derived here (docs/linear_stability.md); sharpens {SOURCE}",
         hypotheses=(),
         observe=observe_sharp,
+        domain=searched_domain(ANY_RADIUS),
         ours=True,
         **COMMON | SHARP,
     ),

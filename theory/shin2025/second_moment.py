@@ -18,7 +18,8 @@ Source. Shin et al. 2025, proof of Theorem 1; the two notions compared: derived 
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Samples
-from theory.shin2025.setting import FULL, KINDS, NOMINAL, QUICK, SOURCE
+from theory.domain import Domain, Range
+from theory.shin2025.setting import FULL, KINDS, NOMINAL, QUICK, SEARCHED, SOURCE, searched
 
 
 def second_moment(family, eta, rho, excess=None):
@@ -33,6 +34,9 @@ def stacks(settings):
     """Yield (families, eta, rho) of every kind and dimension of the settings, with H_i of order 1/eta."""
     from simulate.linear_stability import draw_families
 
+    if "entries" in settings:
+        yield searched(settings).scaled(settings["scale"]), 1.0, settings["share"]
+        return
     for kind, members in KINDS:
         for d in settings["d"]:
             family = draw_families(kind, settings["seeds"], members, d, settings["seed"])
@@ -72,6 +76,8 @@ def observe_notions(settings, runner):
     }
 
 
+DOMAIN = Domain(SEARCHED | {"share": Range(0.0, 5.0, 0.0), "scale": Range(0.01, 100.0, 1.0, log=True)})
+
 CLAIMS = (
     Claim(
         id="shin2025/second-moment",
@@ -97,6 +103,7 @@ CLAIMS = (
         ),
         quick=QUICK | {"share": (0.0, 0.25, 1.0)},
         full=FULL | {"share": (0.0, 0.05, 0.25, 0.5, 1.0, 5.0)},
+        domain=DOMAIN,
     ),
     Claim(
         id="shin2025/two-notions",
@@ -117,6 +124,7 @@ CLAIMS = (
         control=Control("smallest eigenvalue, and tr E J_i²/d, as the bounds", lambda samples: samples.given["wrong"]),
         quick=QUICK | {"share": (0.0, 0.25, 1.0)},
         full=FULL | {"share": (0.0, 0.05, 0.25, 0.5, 1.0, 5.0)},
+        domain=DOMAIN,
         ours=True,
     ),
 )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from theory.claim import Hypothesis, Samples
+from theory.domain import Domain, Range
 
 NOMINAL = {"eta": 1.0, "rho": 0.2}
 
@@ -28,6 +29,21 @@ FULL = {"eta": (1.0, 0.1, 7.0), "share": (0.01, 0.05, 0.15, 0.25, 0.35, 0.45), "
 
 KINDS = (("dense", 1), ("dense", 2), ("dense", 6), ("low-rank", 5), ("commuting", 4), ("rank-one", 7))
 """Kinds of random families (`simulate.linear_stability.draw_families`) with their numbers of Hessians."""
+
+SEARCHED = {
+    "share": Range(0.0, 0.6, 0.0),
+    "d": Range(1, 5, 1, integer=True),
+    "n": Range(1, 6, 1, integer=True),
+    "rank": Range(1, 2, 1, integer=True),
+    "entries": Range(-1.0, 1.0, 0.0, size=60),
+    "ridge": Range(1e-6, 1.0, 1.0, log=True),
+    "weights": Range(1e-3, 1.0, 1.0, log=True, size=6),
+}
+"""A family by its own numbers, see `searched`; the domain of every claim that speaks of families at the edge."""
+
+ANY_RADIUS = Range(1e-3, 10.0, 0.1, log=True)
+MOMENTS = Range(0.01, 0.6, 0.25)
+"""rho/eta where a claim asks nothing of it, and where every bound on s_2, s_3, s_4 is finite."""
 
 COMMUTING, EQUAL_NORM = (("commuting", 2), ("commuting", 5)), (("equal-norm", 7),)
 
@@ -72,12 +88,45 @@ def _at_edge(notion, kinds, etas, shares, dimensions, count, seed):
     return tuple(found)
 
 
+def searched(settings):
+    """Return a stack of one family by its own numbers: H_i = A_i A_iᵀ + ridge · I, p_i ∝ weights.
+
+    The entries of A_i (d, rank), i < n, are the first of `entries`; of commuting Hessians those are the roots of the
+    eigenvalues (n, d), and of equal norms every A_i has norm 1.
+    """
+    from simulate.linear_stability import HessianFamily
+
+    n, d, kind = settings["n"], settings["d"], settings.get("kind")
+    rank = settings.get("rank", 1)
+    A = np.reshape(settings["entries"][: n * d * rank], (1, n, d, rank))
+    if kind == "commuting":
+        A = A * np.eye(d)
+    if kind == "equal-norm":
+        A = A / np.maximum(np.linalg.norm(A, axis=(2, 3), keepdims=True), 1e-100)
+    p = np.array([settings["weights"][:n]])
+    return HessianFamily(A @ np.swapaxes(A, 2, 3) + settings.get("ridge", 0.0) * np.eye(d), p / p.sum())
+
+
+def searched_domain(share=SEARCHED["share"], without=(), **given):
+    """Return the domain of a claim: rho/eta within `share`, some coordinates left out, other fields of `Domain`."""
+    coordinates = {name: c for name, c in (SEARCHED | {"share": share}).items() if name not in without}
+    return Domain(coordinates, letters=lambda s: {"eta": 1.0, "rho": s["share"]}, **given)
+
+
 def families(settings, notion, kinds=KINDS):
     """Return the stacks of random families of settings: `eta`, `share`, `d`, `seeds` of each kind, `seed`.
+
+    With `entries` it is the one family that they give (see `searched`), at eta = 1.
 
     They are scaled to the edge of the `notion` of stability, one_step or mean_square, every second one to somewhere
     within, and by settings["beyond"], if given, out of it.
     """
+    if "entries" in settings:
+        from simulate import linear_stability
+
+        family, rho = searched(settings), settings["share"]
+        edge = linear_stability.stable_scale(family, 1.0, rho, getattr(linear_stability, f"{notion}_growth"))
+        return (Instances(family.scaled(edge * settings.get("beyond", 1.0)), 1.0, rho),)
     beyond = settings.get("beyond", 1.0)
     keys = ("eta", "share", "d", "seeds", "seed")
     found = _at_edge(notion, kinds, *(settings[key] for key in keys))

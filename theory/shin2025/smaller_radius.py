@@ -19,7 +19,8 @@ from dataclasses import replace
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Outcome, Samples
-from theory.shin2025.setting import AT_EDGE, FULL, NOMINAL, QUICK, families, unit
+from theory.domain import Domain, Range
+from theory.shin2025.setting import ANY_RADIUS, AT_EDGE, FULL, NOMINAL, QUICK, families, searched_domain, unit
 
 SPIKED = {"centre": 2.25, "leaf": 1.0, "spike": 150.0, "share": 0.0015, "weight": 0.5, "leaves": 10**6}
 RHO = 0.01
@@ -28,19 +29,19 @@ RHO = 0.01
 GROWTH = {"one_step": "lambda_max(E J_i²)", "mean_square": "radius of Sigma → E J_i Sigma J_i"}
 
 
-def spiked(notion):
-    """Return the spiked family, scaled to the edge where it is not stable at RHO: in one step."""
+def spiked(notion, family=None, rho=RHO):
+    """Return a spiked family, scaled to the edge where it is not stable at rho; SPIKED is not in one step."""
     from scipy.optimize import brentq
 
     from simulate.linear_stability import SpikedFamily
 
-    given = SpikedFamily(**SPIKED)
+    given = SpikedFamily(**(family or SPIKED))
 
     def scaled(c):
         return replace(given, centre=c * given.centre, leaf=c * given.leaf, spike=c * given.spike)
 
     def excess(c):
-        return getattr(scaled(c), f"{notion}_growth")(1.0, RHO) - 1.0
+        return getattr(scaled(c), f"{notion}_growth")(1.0, rho) - 1.0
 
     return given if excess(1.0) <= 0.0 else scaled(brentq(excess, 1e-9, 1.0, xtol=1e-18))
 
@@ -59,6 +60,36 @@ def observe(settings, runner):
         axes[f"{factor:g} rho"] = Samples(np.concatenate([[first], *others]), {"notes": notes})
     return axes
 
+
+def observe_searched(settings, runner):
+    """Growth at settings["factors"] of rho of one family, searched by its entries, at the edge of stability at rho."""
+    from simulate import linear_stability
+
+    growth = getattr(linear_stability, f"{settings['notion']}_growth")
+    (one,) = families(settings, settings["notion"])
+    return Samples(np.array([growth(one.family, one.eta, factor * one.rho) for factor in settings["factors"]]))
+
+
+def observe_spiked(settings, runner):
+    """Growth at settings["factors"] of rho of one spiked family, at the edge of stability at rho."""
+    family = spiked(settings["notion"], {name: settings[name] for name in SPIKED}, settings["rho"])
+    growth = getattr(family, f"{settings['notion']}_growth")
+    return Samples(np.array([growth(1.0, factor * settings["rho"]) for factor in settings["factors"]]))
+
+
+SPIKED_DOMAIN = Domain(
+    {
+        "centre": Range(0.1, 10.0, 1.0, log=True),
+        "leaf": Range(0.1, 10.0, 1.0, log=True),
+        "spike": Range(1.0, 1e4, 100.0, log=True),
+        "share": Range(1e-5, 0.5, 0.1, log=True),
+        "weight": Range(0.01, 0.99, 0.5),
+        "leaves": Range(1, 10**7, 1, log=True, integer=True),
+        "rho": Range(1e-4, 1.0, 0.1, log=True),
+    },
+    observe_spiked,
+)
+"""Spiked families, whose growth is exact however many leaves there are: random small ones show nothing."""
 
 FACTORS = (0.0, 0.5, 0.9)
 COMMON = {
@@ -86,6 +117,7 @@ CLAIMS = (
             r"\le1\ \text{at}\ \rho'\le\rho"
         ),
         source="derived here (docs/linear_stability.md), after Shin, Lee, Andriushchenko & Lee 2025, Theorem 1",
+        domain=searched_domain(ANY_RADIUS, observe=observe_searched),
         **settings("one_step"),
         **COMMON,
     ),
@@ -97,6 +129,7 @@ CLAIMS = (
         source="the other reading of shin2025/smaller-radius; counterexample derived here (docs/linear_stability.md)",
         twin=Control("in one step", changes={"notion": "one_step"}),
         expected=Outcome.VIOLATED,
+        domain=SPIKED_DOMAIN,
         **settings("mean_square"),
         **COMMON,
     ),

@@ -20,10 +20,12 @@ from theory.claim import Claim, Control, Kind
 from theory.shin2025.mean_square import rare_spike, star, unequal_norms
 from theory.shin2025.one_step import SHARP, sharp_samples
 from theory.shin2025.setting import (
+    ANY_RADIUS,
     AT_EDGE,
     BEYOND,
     FULL,
     LARGE_STEP,
+    MOMENTS,
     NOMINAL,
     QUICK,
     Instances,
@@ -31,6 +33,7 @@ from theory.shin2025.setting import (
     families,
     moment_bound,
     moment_samples,
+    searched_domain,
     unit,
 )
 
@@ -63,6 +66,8 @@ def climbed(settings, eta=1.0, rho=0.25):
 def observe(settings, runner):
     """tr(M_k − H^k)/d over its bound, k = 2, 3, 4: random, climbed and the families that break lambda_max's form."""
     beyond = settings.get("beyond", 1.0)
+    if "entries" in settings:
+        return moment_samples(families(settings, "mean_square"), "mean_spread")
     hard = (star(0.05), star(0.45), rare_spike(), *climbed(settings))
     hard = [Instances(one.family.scaled(beyond), one.eta, one.rho) for one in hard]
     axes = moment_samples((*families(settings, "mean_square"), *hard), "mean_spread")
@@ -77,7 +82,8 @@ def observe_sharp(settings, runner):
     def above(family, a):
         return np.trace(family.moment(2) - a * family.moment(1), axis1=-2, axis2=-1) / family.hessians.shape[-1]
 
-    instances = (*families(settings, "mean_square"), star(0.0), star(0.05), star(0.45), unequal_norms())
+    hard = () if "entries" in settings else (star(0.0), star(0.05), star(0.45), unequal_norms())
+    instances = (*families(settings, "mean_square"), *hard)
     return sharp_samples(instances, above, lambda family: family.mean_spread(2), settings["assumed"])
 
 
@@ -101,6 +107,7 @@ CLAIMS = (
         control=Control("the same families times two: beyond the edge", changes=BEYOND),
         quick=QUICK | {"climbers": 20, "steps": 60},
         full=FULL | {"climbers": 30, "steps": 500},
+        domain=searched_domain(MOMENTS),
         **COMMON,
     ),
     Claim(
@@ -114,6 +121,7 @@ CLAIMS = (
         source=REPAIR,
         hypotheses=(),
         observe=observe_sharp,
+        domain=searched_domain(ANY_RADIUS),
         **SHARP,
         **COMMON,
     ),

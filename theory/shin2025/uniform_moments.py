@@ -17,6 +17,7 @@ Source. Shin et al. 2025, the reading of Theorem 1; the exact values are ours.
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Samples
+from theory.domain import Domain, Range
 from theory.shin2025.setting import KINDS, NOMINAL, SOURCE, largest_curvature, moment_bound
 
 
@@ -116,6 +117,11 @@ CLAIMS = (
         ),
         quick={"share": (0.0, 0.1, 0.2, 0.3, 0.4), "grid": 2000},
         full={"share": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 1.0, 5.0), "grid": 8000},
+        domain=Domain(
+            {"rho/eta": Range(0.0, 5.0, 0.0)},
+            lambda settings, runner: observe_largest(settings | {"share": (settings["rho/eta"],)}, runner),
+            budget=40,
+        ),
         ours=True,
     ),
     Claim(
