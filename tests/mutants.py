@@ -40,7 +40,7 @@ import numpy as np
 from simulate.executor import executor_of
 from simulate.runner import Runner, single_threaded
 from simulate.store import Store
-from theory.check import FALSE_ALARM, _predict
+from theory.check import FALSE_ALARM, predicted
 from theory.claim import Control, Kind, Outcome, Samples
 from theory.registry import claims, papers, select
 from theory.verdict import judge
@@ -446,9 +446,9 @@ def fate(claim, mutant, samples, prediction, expected, observe):
                 with mutated(homes()[claim.id], mutant) as there:
                     other = there[claim.id]
                     found = observe(other) if observe else samples
-                    new = _predict(carried(other)[0], found)
+                    new = predicted(carried(other)[0], found)
             elif mutant.change[0] == "predict":
-                new = _predict(mutant.change[1], samples)
+                new = predicted(mutant.change[1], samples)
             elif mutant.change[0] == "value":
                 new = each(lambda value: mutant.change[1](np.asarray(value, float)), prediction)
             else:
@@ -501,7 +501,7 @@ def examine(claim_id):
             return other.observe({**other.quick, "seed": 0, **carried(other)[1]}, runner)
 
         samples = observe(claim)
-        prediction = _predict(predict, samples)
+        prediction = predicted(predict, samples)
         baseline = judge(claim.kind, samples, prediction, claim.tolerance, FALSE_ALARM / len(claims()))
         if baseline.outcome is not expected:
             raise AssertionError(f"{claim_id}: {baseline.outcome}, not {expected}, before anything is mutated")
