@@ -174,7 +174,7 @@ def test_other_models_and_integer_letters():
 
 
 def test_table_and_csv():
-    shown = call(*QUICK, "--grid", "patches=2,3").stdout.splitlines()
+    shown = call(*QUICK, "--grid", "patches=2,3,2").stdout.splitlines()  # a value that is repeated comes once
     assert shown[0] == "mu at which the mean clean error over 4 seeds is 0.2, with its 95% interval"
     assert shown[2].split() == ["patches", "level", "mu", "low", "high", "note"]
     assert call(*QUICK, "--grid", "patches=2,3", "--out", "found.csv").stdout == ""

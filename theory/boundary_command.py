@@ -169,7 +169,7 @@ def _run(
     import importlib
     from dataclasses import replace
 
-    from simulate.grid import parse_axis, parse_zips, points
+    from simulate.grid import parse_axis, parse_zips, points, united
     from simulate.runner import Runner
     from simulate.store import Store
     from theory.commands import check_output
@@ -208,7 +208,9 @@ def _run(
 
         return runs
 
-    cells = list(points(axes, parse_zips(zips, axes)))
+    groups = parse_zips(zips, axes)
+    axes = united(axes, axes, groups)  # a point that is named twice is one
+    cells = list(points(axes, groups))
     flips = options["flip_rate"].default if "flip_rate" in options else 0.0
     levels = [level.at(real("flip_rate", {**letters, **cell}.get("flip_rate", flips))) for cell in cells]
     begin = time.perf_counter()
