@@ -64,11 +64,13 @@ def _with_row(rows, count, row):
 
 
 def run_effective_process(
-    samples, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.0, reaction=True, max_steps=10**6
+    samples, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.0, reaction=True, max_steps=10**6, share=None
 ) -> LimitRun:
     """Follow a population of samples with m own and m other neurons each to training loss eps.
 
-    Without `reaction` the field is that of a g without symmetry. A share p of the samples, rounded, is flipped.
+    Without `reaction` the field is that of a g without symmetry. A share p of the samples, rounded, is flipped. With
+    `share` that of the population, rounded, is labelled +1, the rest −1, and each class of neurons has fields of its
+    own: half the expectations over all samples become sums over a class's. Without, both halves are one population.
     """
     n, m, max_steps = integer("samples", samples, 2), integer("m", m, 2), integer("max_steps", max_steps, 1)
     c, e0, start, met = real("c", c), real("e0", e0, strict=True), real("start", start), real("met", met)
@@ -77,13 +79,19 @@ def run_effective_process(
     z, u = rng.standard_normal((2, n, m)), rng.standard_normal((n, 1))
     clean = np.where(np.arange(n) < round(p * n), -1.0, 1.0)
     offset = start * clean
+    everyone, first_class = slice(None), np.arange(n) < n // 2
+    groups, half = [(everyone, everyone)], 0.5  # own-class and other-class samples of a class of neurons
+    if share is not None:
+        first_class = np.arange(n) < min(max(round(real("share", share, below=1.0) * n), 1), n - 1)
+        groups, half = [(first_class, ~first_class), (~first_class, first_class)], 1.0
     first = c * z + met * np.stack([u, -u])  # own, other
 
     Phi, kicks = np.zeros((n, m)), np.zeros((n, m))
     field = first
     on, fresh = field[0] > 0.0, field[1] <= 0.0
     kicks[~fresh] = (e0 * np.broadcast_to(expit(-offset)[:, None], (n, m)))[~fresh]
-    means, deviations = GaussianPaths(0.5 / n), GaussianPaths(0.5 / (n * (m - 1)))
+    means = [GaussianPaths(half / n) for _ in groups]
+    deviations = [GaussianPaths(half / (n * (m - 1))) for _ in groups]
     dx, jumps, grazing = np.zeros(n), np.zeros(n), np.zeros((n, m))
     previous, highest = np.full((n, m), np.inf), np.full((n, m), -WINDOW)
     x, S, taken, rows = np.zeros(n), np.zeros(n), 0.0, []
@@ -98,29 +106,34 @@ def run_effective_process(
         steps, gained = advance(x + offset, on.mean(axis=1), s, steps, e0, eps)
         Phi += on * gained[:, None]
 
-        centre, spread = _split(Phi, kicks)
-        common, white = rng.standard_normal((2, n, 1)), rng.standard_normal((2, n, m))
+        centres = [a.mean(axis=1, keepdims=True) for a in (Phi, kicks)]
+        spreads = [a - centre for a, centre in zip((Phi, kicks), centres, strict=True)]
+        common, apart = rng.standard_normal((2, n, 1)), rng.standard_normal((2, n, m))
+        apart -= apart.mean(axis=2, keepdims=True)
         with np.errstate(over="ignore", invalid="ignore"):
-            common = means.extend(centre, common)
-            apart = deviations.extend(spread, white - white.mean(axis=2, keepdims=True))
+            for k, (own, other) in enumerate(groups):
+                _extend(means[k], centres, common, own, other)
+                _extend(deviations[k], spreads, apart, own, other)
         if not (np.isfinite(common).all() and np.isfinite(apart).all()):  # many blocks after the last crossing
             break
         grown = Phi.mean(axis=1)
         dx *= (1.0 + np.exp(x + offset)) / (1.0 + np.exp(grown + offset))
-        off = (~on).sum(axis=1)
-        f = (grown @ off) / max(off.sum(), 1)
-        back = grown / f * 0.5 * (dx - jumps).mean() if reaction and f > 0.0 else np.zeros(n)
+        off, f, back = (~on).sum(axis=1), np.zeros(n), np.zeros(n)
+        for own, _ in groups:
+            f[own] = (grown[own] @ off[own]) / max(off[own].sum(), 1)
+            if reaction and f[own][0] > 0.0:
+                back[own] = grown[own] / f[own] * half * (dx - jumps)[own].sum() / n
         after = first + common + apart
         after[0] += back[:, None]
 
         crossed = ~on & (after[0] > 0.0)
         rise = np.where(crossed, after[0] - field[0], 1.0)
         grazing[crossed] = 0.0
-        response = ((crossed / rise * f + grazing).mean(axis=1)) * gained
+        response = ((crossed / rise * f[:, None] + grazing).mean(axis=1)) * gained
         dx += response
         jumps += response
         peak = ~on & ~crossed & (field[0] > previous) & (field[0] > after[0]) & (field[0] > highest)
-        grazing[peak] = f / WINDOW
+        grazing[peak] = (f / WINDOW)[np.nonzero(peak)[0]]
         highest[peak] = field[0][peak]
         if not single:  # a single step is taken with the pairs that are on at its start
             Phi += crossed * (after[0] / rise) * gained[:, None]
@@ -130,18 +143,26 @@ def run_effective_process(
         fresh &= ~kicked
         previous, field = field[0], after
         x, S, taken = Phi.mean(axis=1), S + gained, taken + steps
-    pair = [0.5 * (np.square(a.sum(axis=1)) - np.square(a).sum(axis=1)).mean() / (m * (m - 1)) for a in (Phi, kicks)]
+    squares = np.array([np.square(a).mean(axis=1) for a in (Phi, kicks)])
+    pairs = (m * np.square([a.mean(axis=1) for a in (Phi, kicks)]) - squares) / (m - 1)
+    K_d, K_o = (half / n * np.array([a[0][own].sum() + a[1][other].sum() for own, other in groups]) for a in (squares, pairs))
+    signal = 0.5 * (clean * S).mean() if share is None else [(clean * S)[own].sum() / n for own, _ in groups]
+    classes = np.array([np.broadcast_to(row, 2) for row in (start, signal, c * c + K_d, K_o)])
     return LimitRun(
         "stopped" if loss <= eps * (1.0 + 1e-12) else "max-steps",
         dict(zip(CURVES, np.array(rows).T, strict=True)),
-        float(c * c + 0.5 * (np.square(Phi).mean() + np.square(kicks).mean())),
-        float(sum(pair)),
+        *(float(value) for value in classes[2:].mean(axis=1)),
         float(-(Phi.mean(axis=1) * kicks.mean(axis=1)).mean()),
+        start,
+        classes,
     )
 
 
-def _split(Phi, kicks):
-    """Return the means over neurons and the deviations from them, both classes in one row each."""
-    centres = [a.mean(axis=1, keepdims=True) for a in (Phi, kicks)]
-    spreads = [a - centre for a, centre in zip((Phi, kicks), centres, strict=True)]
-    return np.concatenate(centres).ravel(), np.concatenate(spreads).ravel()
+def _extend(paths, rows, white, own, other):
+    """Put the paths' next values, of a class's neurons, in the place of their white noise (2, n, ·).
+
+    rows: Phi and kicks, of which the class has those of its `own` and of `other` samples.
+    """
+    row = np.concatenate([rows[0][own].ravel(), rows[1][other].ravel()])
+    drawn = paths.extend(row, np.concatenate([white[0][own], white[1][other]]))
+    white[0][own], white[1][other] = np.split(drawn, [len(white[0][own])])

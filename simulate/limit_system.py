@@ -1,6 +1,6 @@
 """What SGD on signal plus noise tends to as d → ∞: margins, coefficients and a Gaussian matrix, no data.
 
-Setting. Full batches, balanced labels, sigma_0 = c √n/((P − 1) sigma_p d), eta = e0 n m/((P − 1)² sigma_p² d). Units:
+Setting. Full batches, balanced or iid labels, sigma_0 = c √n/((P − 1) sigma_p d), eta = e0 n m/((P − 1)² sigma_p² d). Units:
 time tau = e0 · steps, pre-activations (P − 1)⟨w_r, xi_i⟩ in √(n/d) while a pair (r, i) is off.
 
 A pair is off unless its field is positive,
@@ -11,7 +11,7 @@ z standard normals and g, the inner products of the noise vectors, symmetric wit
 An own-class pair (s = +1) that is on stays on, and Phi_ri grows by s_i = sigmoid(−(x_i + b_i)) dtau, x_i = (1/m)
 Σ_own Phi_ri. A pair of the other class (s = −1) that is on takes one step, Phi_ri = e0 s_i, and is off for good. b_i
 = ± `start`, the signal's logit from an earlier phase, + for clean labels; the noise met it too, by J_r · `met` · u_i
-in the field, u ~ N(0, 1).
+in the field, u ~ N(0, 1). A phase of SAM may be followed itself instead (`SamPhase`).
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,27 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, wrightomega
 
-from simulate.parameters import integer, real
+from simulate.parameters import choice, integer, real
 from simulate.signal_noise import balanced_flips
 from simulate.streams import stream
 
 CURVES = ("tau", "active", "margin", "S", "loss", "signal")
+
+
+@dataclass(frozen=True)
+class SamPhase:
+    """A phase of SAM before SGD, which it starts with pairs that are on, kicked or held just above 0.
+
+    `steps`; `radius` tau (P − 1) sigma_p √d; `growth` eta ‖mu‖²/(2m), gamma's a step at slope 1; `unit` √(n/d); `met`,
+    (P − 1) sigma_p √(d/n)/‖mu‖, by which the noise meets gamma. With h_ri = Phi_ri + unit · F_ri the gradient is taken
+    at Phi_rk − R s_rk s_k for every pair that is on, R = radius/√(Σ_on s²), in h and in the fields F as in the logits.
+    """
+
+    steps: int
+    radius: float
+    growth: float
+    unit: float
+    met: float
 
 
 @dataclass(frozen=True)
@@ -33,8 +49,9 @@ class LimitRun:
 
     `curves` holds arrays (K,), means over samples: tau, active (share of own-class pairs on), margin x, S = ∫ s dtau,
     loss, and signal, half the mean of ± S, − for flipped labels. K_d, K_o, K_x: mean variance, covariance within a
-    class and across classes of the neurons' responses to a fresh noise vector. status `stopped` or `max-steps` (or
-    `most_blocks`).
+    class and across classes of the neurons' responses to a fresh noise vector. `start`: the signal coefficient before
+    SGD. `classes` holds start, signal, K_d and K_o of class +1 and of class −1, (4, 2), of which the others are means.
+    status `stopped` or `max-steps` (or `most_blocks`).
     """
 
     status: str
@@ -42,6 +59,8 @@ class LimitRun:
     K_d: float
     K_o: float
     K_x: float
+    start: float
+    classes: np.ndarray
 
 
 def flow(margin, active, time):
@@ -65,11 +84,13 @@ def mean_loss(margin):
 
 
 def run_limit_system(
-    n, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.0, symmetric=True, max_steps=10**6
+    n, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.0, symmetric=True, max_steps=10**6, labels="balanced",
+    sam=None,
 ) -> LimitRun:
     """Follow n samples and 2m neurons to training loss eps; O(m n²) a block, a hundred or so of them.
 
     Inner products are symmetric; without `symmetric` g_ik and g_ki are independent, to show what that would change.
+    A `SamPhase` comes in the place of `start` and `met`; SGD's time starts after it.
     """
     n, m, max_steps = integer("n", n, 2), integer("m", m, 2), integer("max_steps", max_steps, 1)
     c, e0, start, met = real("c", c), real("e0", e0, strict=True), real("start", start), real("met", met)
@@ -83,14 +104,22 @@ def run_limit_system(
     clean = np.ones(n)
     clean[:flips] = -1.0
     clean[n - flips :] = -1.0
-    own, offset = y == J, start * clean
+    if choice("labels", labels, ("balanced", "iid")) == "iid":
+        y, clean = np.where(rng.random(n) < 0.5, 1.0, -1.0), np.where(rng.random(n) < p, -1.0, 1.0)
+    own, side = y == J, np.where(y * clean > 0.0, 0, 1)  # side: 0 for the signal of class +1
+    Phi, fresh, gamma, unit = np.zeros((2 * m, n)), ~own, np.array([start, start]), 0.0  # Phi with its sign s
+    if sam is not None:
+        Phi, gamma = _after_sam(sam, c * z, J * u, g, own, clean, side, e0)
+        fresh &= Phi == 0.0
+        met, unit = sam.met * np.repeat(gamma, m)[:, None], sam.unit
     first = c * z + met * J * u
 
-    Phi, on, fresh = np.zeros((2 * m, n)), np.zeros((2 * m, n), bool), ~own  # Phi with its sign s
-    x, S, taken, rows = np.zeros(n), np.zeros(n), 0.0, []
+    on = Phi > 0.0
+    x, S, taken, rows = np.where(own, Phi, 0.0).sum(axis=0) / m, np.zeros(n), 0.0, []
     while True:
         before = first + Phi @ g
         on |= own & (before > 0.0)
+        offset = clean * gamma[side] + unit / m * (on * before).sum(axis=0)
         loss = mean_loss(x + offset)
         rows.append((e0 * taken, on.sum() / (m * n), x.mean(), S.mean(), loss, 0.5 * (clean * S).mean()))
         if loss <= eps * (1.0 + 1e-12) or taken >= max_steps or len(rows) > most_blocks(eps):
@@ -112,15 +141,50 @@ def run_limit_system(
             fresh &= ~crossed
         x, S, taken = np.where(own, Phi, 0.0).sum(axis=0) / m, S + gained, taken + steps
     response = Phi @ Phi.T / n
-    classes = np.add.reduceat(np.add.reduceat(response, (0, m), axis=0), (0, m), axis=1)  # sums over class blocks
-    diagonal = np.trace(response)
+    sums = np.add.reduceat(np.add.reduceat(response, (0, m), axis=0), (0, m), axis=1)  # over class blocks
+    diagonal = np.trace(response.reshape(2, m, 2, m).swapaxes(1, 2)[[0, 1], [0, 1]], axis1=1, axis2=2)
+    signal = np.array([(clean * S)[side == k].sum() / n for k in (0, 1)])
+    classes = np.array([gamma, signal, c * c + diagonal / m, (sums.diagonal() - diagonal) / (m * (m - 1))])
     return LimitRun(
         "stopped" if loss <= eps * (1.0 + 1e-12) else "max-steps",
         dict(zip(CURVES, np.array(rows).T, strict=True)),
-        float(c * c + diagonal / (2 * m)),
-        float((np.trace(classes) - diagonal) / (2 * m * (m - 1))),
-        float(classes[0, 1] / (m * m)),
+        *(float(value) for value in classes[2:].mean(axis=1)),
+        float(sums[0, 1] / (m * m)),
+        float(gamma.mean()),
+        classes,
     )
+
+
+def _after_sam(sam, weights, u, g, own, clean, side, e0):
+    """Return Phi (2m, n), its sign that of own, and gamma of class +1 and −1, after SAM's phase.
+
+    weights (2m, n): the fields at first, u (2m, n): what gamma · sam.met adds to them. Steps in which no pair learns
+    are taken together while gamma grows by 0.01 and moves the fields by 0.02 of their spread at most.
+    """
+    m, n = len(own) // 2, own.shape[1]
+    sign, sides, met = np.where(own, 1.0, -1.0), np.arange(2)[:, None] == side, sam.met * u
+    Phi, gamma, left = np.zeros(own.shape), np.zeros(2), sam.steps
+
+    def slopes(h, gamma):
+        return expit(-((sign * np.maximum(h, 0.0)).sum(axis=0) / m + clean * gamma[side]))
+
+    while left > 0:
+        field = weights + Phi @ g + np.repeat(gamma, m)[:, None] * met
+        h = Phi + sam.unit * field
+        s = slopes(h, gamma)
+        push = np.where(h > 0.0, sign * s, 0.0)
+        R = sam.radius / max(np.sqrt((push * push).sum()), 1e-300)
+        lower = R * sam.growth / e0 * (sides @ (clean * s)) * 2.0 / n
+        moved = -R * (push @ g) - np.repeat(lower, m)[:, None] * met
+        h += sam.unit * moved - R * push
+        s = slopes(h, gamma - lower)
+        learns = h > 0.0
+        rate = sam.growth * (sides @ (clean * s)) * 2.0 / n
+        allowed = min(0.01, 0.02 * np.std(field + moved) / sam.met) / np.abs(rate).max()
+        steps = 1 if learns.any() else min(left, max(1, int(min(allowed, 0.1 / sam.growth))))
+        Phi += sign * learns * (e0 * s)
+        gamma, left = gamma + steps * rate, left - steps
+    return Phi, gamma
 
 
 def advance(margin, active, s, steps, e0, eps):

@@ -24,9 +24,10 @@ class Asymptotics:
     of own-class pairs that are on, the noise part `margin` x of the margin, S = ∫ s dtau, the training `loss`, and
     `signal`, which times n · SNR² is gamma − start: ½[(1 − p) S_clean − p S_flipped]. At the end: K_d, K_o, K_x (see
     `theory.ours.response`). `time` is the tau at which the loss is reached. `errors` holds the Monte-Carlo standard
-    errors of the last of each curve and of the K, by name; the closed form has none. `covariance` (4, 4) is that of
-    the final signal, K_d, K_o and K_x, None without errors. `finished` is the share of draws that reached their loss,
-    of which these are the means.
+    errors of the last of each curve and of the K, by name; the closed form has none. `covariance` (5, 5) is that of
+    start, the final signal, K_d, K_o and K_x, None without errors. `finished` is the share of draws that reached their
+    loss, of which these are the means. With iid labels errors are means over `draws` of labels, one with its weight and
+    start, signal, K_d and K_o of class +1 and of class −1, (4, 2), in units of these means, and K_x alike.
     """
 
     width: int
@@ -45,9 +46,10 @@ class Asymptotics:
     finished: float = 1.0
     time: float = np.nan
     covariance: np.ndarray | None = None
+    draws: tuple[tuple[float, np.ndarray, float], ...] = ()
 
     def standard_error(self, function):
-        """Return the Monte-Carlo error of function(self), a function of the final signal and the K; None without."""
+        """Return the Monte-Carlo error of function(self), a function of start, final signal and the K; None without."""
         if self.covariance is None:
             return None
         values, axes = np.linalg.eigh(self.covariance)  # along which they vary independently
@@ -55,10 +57,11 @@ class Asymptotics:
         return float(np.sqrt(sum((function(self._moved(v)) - function(self._moved(-v))) ** 2 for v in moves))) / 2.0
 
     def _moved(self, by):
-        signal, K_d, K_o, K_x = by
+        start, signal, K_d, K_o, K_x = by
         return replace(
-            self, signal=self.signal + signal, K_d=self.K_d + K_d, K_o=self.K_o + K_o, K_x=self.K_x + K_x
-        )
+            self, start=self.start + start, signal=self.signal + signal, K_d=self.K_d + K_d, K_o=self.K_o + K_o,
+            K_x=self.K_x + K_x,
+        )  # fmt: skip
 
     def gamma(self, n, d, P, mu, sigma_p):
         """Return the signal coefficient along tau (K,)."""
@@ -75,20 +78,40 @@ class Asymptotics:
     def clean_error(self, q):
         """Return the clean error at q as d → ∞, start = 0; vectorised."""
         self._from_the_start()
-        errors = [misclassified(np.sqrt(value) * self.signal[-1], *self._response) for value in np.ravel(q)]
+        errors = [self._clean_error(0.0, np.sqrt(value), 0.0) for value in np.ravel(q)]
         return np.reshape(errors, np.shape(q))[()]
 
     def clean_error_at(self, n, d, P, mu, sigma_p):
         """Return the clean error at finite d, where fresh noise meets the learned signal too."""
-        if mu == 0.0:
+        if mu == 0.0 and not self.draws:
             return 0.5
-        logit = np.sqrt(d / n) * self.start + np.sqrt(benign_parameter(n, mu, P, sigma_p, d)) * self.signal[-1]
-        return misclassified(logit, *self._response, logit * (P - 1) * sigma_p / mu)
+        scales = np.sqrt(d / n), np.sqrt(benign_parameter(n, mu, P, sigma_p, d))
+        return self._clean_error(*scales, (P - 1) * sigma_p / mu if mu else 0.0)
+
+    def _clean_error(self, of_start, of_signal, met):
+        """Return the error at the logits of_start · start + of_signal · signal, `met` by the noise."""
+        if not self.draws:
+            logit = of_start * self.start + of_signal * self.signal[-1]
+            return misclassified(logit, *self._response, logit * met)
+        means, total = np.array([self.start, self.signal[-1], self.K_d, self.K_o]), 0.0
+        for weight, classes, cross in self.draws:
+            start, signal, K_d, K_o = means[:, None] * classes
+            logit = of_start * start + of_signal * signal
+            for pair in (slice(None), slice(None, None, -1)):
+                shift = np.maximum(logit[pair] * met, 0.0)
+                error = misclassified(logit[pair][0], K_d[pair], K_o[pair], self.K_x * cross, self.width, shift)
+                total += 0.5 * weight * error
+        return total
 
     def critical_q(self, level):
         """Return the q at which the clean error is `level`, as d → ∞, start = 0."""
         self._from_the_start()
-        return (signal_needed(level, *self._response) / self.signal[-1]) ** 2
+        q = (signal_needed(level, *self._response) / self.signal[-1]) ** 2
+        if not self.draws:
+            return q
+        while self.clean_error(q) > level:
+            q *= 2.0
+        return brentq(lambda q: self.clean_error(q) - level, 0.0, q, rtol=1e-9)
 
     def critical_signal(self, level, n, d, P, sigma_p):
         """Return the ‖mu‖ at which the clean error at finite d is `level`, in (0, ½), the responses as they are.

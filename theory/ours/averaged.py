@@ -3,6 +3,8 @@
 Both average independent draws into one `Asymptotics`, with standard errors.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -17,19 +19,65 @@ GRID = 200
 
 
 def limit_system(
-    n, c, m, p=0.1, eps=0.01, e0=0.1, draws=32, seed=0, start=0.0, met=0.0, average=np.mean, **options
+    n, c, m, p=0.1, eps=0.01, e0=0.1, draws=32, seed=0, start=0.0, met=0.0, average=np.mean, labels="balanced", **options
 ) -> Asymptotics:
     """Return the mean over draws of the limit system at n samples (`simulate.limit_system`, its `options`).
 
-    Labels are balanced. With `average` np.median a rare draw with a sample that no neuron is on for does not count.
+    With `average` np.median a rare draw with a sample that no neuron is on for does not count. With iid labels every
+    draw has its own, and errors are means over them.
     """
-    flipped = 2 * balanced_flips(integer("n", n, 2), real("p", p, below=0.5)) / n
-    return _average(run_limit_system, (n, m, c, p, eps, e0), flipped, draws, seed, start, met, average, **options)
+    p = real("p", p, below=0.5)
+    if labels == "balanced":
+        p = 2 * balanced_flips(integer("n", n, 2), p) / n
+    setting = {"n": n, "m": m, "c": c, "p": p, "eps": eps, "e0": e0, "start": start, "met": met, "labels": labels}
+    runs = _runs(run_limit_system, draws, seed, setting | options)
+    one = _average([(1.0, runs)], setting, draws, average)
+    return one if labels == "balanced" else _with_labels(one, [(1.0 / len(runs), r.classes, r.K_x) for r in runs])
 
 
-def effective_process(c, m, p=0.1, eps=0.01, e0=0.1, samples=1000, draws=8, seed=0, start=0.0, met=0.0, reaction=True):
-    """Return the mean over draws of the effective process (`simulate.effective_process`), `samples` each."""
-    return _average(run_effective_process, (samples, m, c, p, eps, e0), p, draws, seed, start, met, reaction=reaction)
+def effective_process(
+    c, m, p=0.1, eps=0.01, e0=0.1, samples=1000, draws=8, seed=0, start=0.0, met=0.0, reaction=True, iid=None
+) -> Asymptotics:
+    """Return the mean over draws of the effective process (`simulate.effective_process`), `samples` each.
+
+    With `iid` the labels of so many samples are iid, start = 0: the number of flips and the sizes of the classes are
+    averaged over by quadrature. The flips do not change the process, the sizes do: half as many draws again are
+    made with one class larger, by √(3/n) of its mean.
+    """
+    setting = {"samples": samples, "m": m, "c": c, "p": p, "eps": eps, "e0": e0, "start": start, "met": met}
+    setting["reaction"] = reaction
+    if iid is None:
+        return _average([(1.0, _runs(run_effective_process, draws, seed, setting))], setting, draws)
+    if start != 0.0:
+        reject("start", start, "0 where labels are iid (or draw the limit system)")
+    shares, masses = binomial_quadrature(integer("iid", iid, 2), 0.5)
+    even = _runs(run_effective_process, draws, seed, setting | {"p": 0.0})
+    uneven = _runs(run_effective_process, -(-draws // 2), seed, setting | {"p": 0.0, "share": shares[-1]})
+    groups = [(masses[1], even), (2.0 * masses[-1], uneven)]
+    one = _average(groups, setting, draws + -(-draws // 2))
+    scale = np.array([1.0, 1.0 - 2.0 * p, 1.0, 1.0, 1.0])  # of what was drawn without flips
+    one = replace(one, signal=scale[1] * one.signal, covariance=scale[:, None] * one.covariance * scale)
+    drawn = []
+    for weight, runs in groups:
+        classes, cross = np.mean([run.classes for run in runs], axis=0), np.mean([run.K_x for run in runs])
+        for flipped, mass in zip(*binomial_quadrature(iid, p), strict=True):
+            signal = (1.0 - flipped) * classes[1] - flipped * classes[1][::-1]
+            drawn.append((weight * mass, np.array([classes[0], signal, *classes[2:]]), cross))
+    return _with_labels(one, drawn)
+
+
+def _with_labels(one, drawn):
+    """Return `one` with draws of labels: weight, classes (4, 2) and K_x, put into its units."""
+    means = np.array([one.start or 1.0, one.signal[-1], one.K_d, one.K_o])[:, None]
+    return replace(one, draws=tuple((weight, classes / means, cross / one.K_x) for weight, classes, cross in drawn))
+
+
+def binomial_quadrature(n, p, count=3):
+    """Return Gauss points k/n and weights, `count` each, of the binomial distribution: exact for degree 2 count − 1."""
+    k = np.arange(min(count, n + 1))
+    beside = np.sqrt((k * (n - k + 1) * p * (1.0 - p))[1:])
+    points, vectors = np.linalg.eigh(np.diag(p * (n - k) + k * (1.0 - p)) + np.diag(beside, 1) + np.diag(beside, -1))
+    return points / n, vectors[0] ** 2
 
 
 def signal_met(gamma, n, d, P, mu, sigma_p):
@@ -37,27 +85,38 @@ def signal_met(gamma, n, d, P, mu, sigma_p):
     return gamma * (P - 1) * sigma_p * np.sqrt(d / n) / positive(mu)
 
 
-def _average(run, setting, p, draws, seed, start, met, average=np.mean, **options):
-    """Return the average of `draws` ≥ 2 runs; curves are interpolated in log(1 + tau) and constant beyond their ends.
-
-    A draw with a sample that no own-class neuron is on for, ever, does not reach its loss: it is left out.
-    """
+def _runs(run, draws, seed, setting):
+    """Return the draws that reach their loss; one with a sample that no own-class neuron is on for, ever, does not."""
     with threadpool_limits(1):  # products this small lose by threads
-        every = [run(*setting, k, start, met, **options) for k in range(seed, seed + integer("draws", draws, 2))]
+        every = [run(seed=k, **setting) for k in range(seed, seed + integer("draws", draws, 2))]
     runs = [one for one in every if one.status == "stopped"]
     if len(runs) < 2:
-        reject("eps", setting[4], "a training loss that two draws reach at least")
-    ends = np.array([[one.curves[name][-1] for name in CURVES] + [one.K_d, one.K_o, one.K_x] for one in runs])
-    covariance = np.cov(ends.T) / len(runs)
-    errors = dict(zip((*CURVES, "K_d", "K_o", "K_x"), np.sqrt(covariance.diagonal()), strict=True))
-    tau = np.expm1(np.linspace(0.0, np.log1p(max(one.curves["tau"][-1] for one in runs)), GRID))
-    curves = [
-        average([np.interp(np.log1p(tau), np.log1p(one.curves["tau"]), one.curves[name]) for one in runs], axis=0)
-        for name in CURVES[1:]
+        reject("eps", setting["eps"], "a training loss that two draws reach at least")
+    return runs
+
+
+def _average(groups, setting, draws, average=np.mean) -> Asymptotics:
+    """Return the average of groups of runs, each with its weight.
+
+    Curves are interpolated in log(1 + tau) and constant beyond their ends.
+    """
+    weights = np.array([weight for weight, _ in groups])
+    ends = [
+        np.array([[one.curves[k][-1] for k in CURVES[:-1]] + [one.start, one.curves["signal"][-1], one.K_d, one.K_o, one.K_x] for one in runs])
+        for _, runs in groups
     ]
-    active, margin, S, loss, signal = curves
-    K = [float(value) for value in average(ends, axis=0)[-3:]]
+    covariance = sum(w * w * np.cov(rows.T) / len(rows) for w, rows in zip(weights, ends, strict=True))
+    errors = dict(zip((*CURVES[:-1], "start", "signal", "K_d", "K_o", "K_x"), np.sqrt(covariance.diagonal()), strict=True))
+    tau = np.expm1(np.linspace(0.0, np.log1p(max(one.curves["tau"][-1] for _, runs in groups for one in runs)), GRID))
+    active, margin, S, loss, signal = (
+        weights @ [
+            average([np.interp(np.log1p(tau), np.log1p(one.curves["tau"]), one.curves[name]) for one in runs], axis=0)
+            for _, runs in groups
+        ]
+        for name in CURVES[1:]
+    )  # fmt: skip
+    time, *_, start, _, K_d, K_o, K_x = (float(value) for value in weights @ [average(rows, axis=0) for rows in ends])
     return Asymptotics(
-        setting[1], p, start, tau, active, margin, S, loss, signal, *K, errors, len(runs) / draws,
-        float(average(ends[:, 0])), covariance[len(CURVES) - 1 :, len(CURVES) - 1 :],
+        setting["m"], setting["p"], start, tau, active, margin, S, loss, signal, K_d, K_o, K_x, errors,
+        sum(len(runs) for _, runs in groups) / draws, time, covariance[-5:, -5:],
     )  # fmt: skip

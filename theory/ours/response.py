@@ -47,38 +47,40 @@ def _moments(K_d, K_o, m, z, offset):
 def misclassified(g, K_d, K_o, K_x, m, shift=0.0):
     """Return P(g + T < 0), where g + T = 0 counts one half; K_d > K_o ≥ |K_x|, units of the module, shift ≥ 0.
 
-    Raises ParameterError where the K are no such covariances.
+    K_d, K_o and shift may be pairs, the class of g first. Raises ParameterError where the K are no such covariances.
     """
-    if not K_d > K_o >= abs(K_x) >= 0.0:
-        reject("K_d, K_o, K_x", (K_d, K_o, K_x), "K_d > K_o >= |K_x|")
+    (K_d, other_d), (K_o, other_o), (shift, other) = np.broadcast_to(K_d, 2), np.broadcast_to(K_o, 2), np.broadcast_to(shift, 2)
+    common = np.sqrt(K_o * other_o)
+    if not (K_d > K_o and other_d > other_o and common >= abs(K_x) >= 0.0):
+        reject("K_d, K_o, K_x", ((K_d, other_d), (K_o, other_o), K_x), "K_d > K_o >= |K_x|")
     # the normal's width, seen from Z, is to span a step
     width = np.sqrt((K_d - K_o) / (K_o * m)) if K_o > 0.0 else np.inf
     count = int(np.clip(2.0 * RANGE / width, POINTS, MOST_POINTS)) | 1
     z = np.linspace(-RANGE, RANGE, count)
-    correlation = K_x / K_o if K_o > 0.0 else 0.0
+    correlation = K_x / common if common > 0.0 else 0.0
     weights = np.exp(-0.5 * (z[:, None] ** 2 - 2.0 * correlation * z[:, None] * z + z * z) / (1.0 - correlation**2))
     weights /= weights.sum()
 
-    def wrong(offset):
-        mean, variance = _moments(K_d, K_o, m, z, offset)
-        mean_other, variance_other = _moments(K_d, K_o, m, z, -offset)
+    def wrong(u):
+        mean, variance = _moments(K_d, K_o, m, z, shift * u)
+        mean_other, variance_other = _moments(other_d, other_o, m, z, -other * u)
         margin, spread = g + mean[:, None] - mean_other, np.sqrt(variance[:, None] + variance_other)
         with np.errstate(divide="ignore", invalid="ignore"):
             return float((weights * np.where(margin == 0.0, 0.5, ndtr(-margin / spread))).sum())
 
-    if shift == 0.0:
+    if other == 0.0:
         return wrong(0.0)
-    step, sharp = 2.0 * RANGE / (POINTS - 1), np.sqrt(K_d) / shift
+    step, sharp = 2.0 * RANGE / (POINTS - 1), np.sqrt(other_d) / other
     if sharp > 1.0:  # Gauss–Hermite, whose error falls by 1 + sharp² a node
         u, mass = np.polynomial.hermite_e.hermegauss(max(3, int(np.ceil(30.0 / np.log1p(sharp * sharp)))))
-        return float(sum(w * wrong(shift * v) for v, w in zip(u, mass, strict=True)) / np.sqrt(2.0 * np.pi))
+        return float(sum(w * wrong(v) for v, w in zip(u, mass, strict=True)) / np.sqrt(2.0 * np.pi))
     if sharp > step:
         u = np.linspace(-RANGE, RANGE, POINTS)
-        return step * sum(np.exp(-0.5 * v * v) * wrong(shift * v) for v in u) / np.sqrt(2.0 * np.pi)
-    # in u a step at −g/shift, of that width: a normal's distribution function is taken off, whose share is known
-    u = -g / shift + sharp * np.linspace(-12.0, 12.0, POINTS)
-    rest = sum(np.exp(-0.5 * v * v) * (wrong(shift * v) - ndtr((-g / shift - v) / sharp)) for v in u)
-    known = ndtr(-g / shift / np.sqrt(1.0 + sharp * sharp))
+        return step * sum(np.exp(-0.5 * v * v) * wrong(v) for v in u) / np.sqrt(2.0 * np.pi)
+    # in u a step at −g/other, of that width: a normal's distribution function is taken off, whose share is known
+    u = -g / other + sharp * np.linspace(-12.0, 12.0, POINTS)
+    rest = sum(np.exp(-0.5 * v * v) * (wrong(v) - ndtr((-g / other - v) / sharp)) for v in u)
+    known = ndtr(-g / other / np.sqrt(1.0 + sharp * sharp))
     return float(known + (u[1] - u[0]) * rest / np.sqrt(2.0 * np.pi))
 
 
