@@ -145,7 +145,10 @@ def run_effective_process(
         x, S, taken = Phi.mean(axis=1), S + gained, taken + steps
     squares = np.array([np.square(a).mean(axis=1) for a in (Phi, kicks)])
     pairs = (m * np.square([a.mean(axis=1) for a in (Phi, kicks)]) - squares) / (m - 1)
-    K_d, K_o = (half / n * np.array([a[0][own].sum() + a[1][other].sum() for own, other in groups]) for a in (squares, pairs))
+    K_d, K_o = (
+        half / n * np.array([own_class[own].sum() + kicked[other].sum() for own, other in groups])
+        for own_class, kicked in (squares, pairs)
+    )
     signal = 0.5 * (clean * S).mean() if share is None else [(clean * S)[own].sum() / n for own, _ in groups]
     classes = np.array([np.broadcast_to(row, 2) for row in (start, signal, c * c + K_d, K_o)])
     return LimitRun(

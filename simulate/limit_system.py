@@ -1,7 +1,7 @@
 """What SGD on signal plus noise tends to as d → ∞: margins, coefficients and a Gaussian matrix, no data.
 
-Setting. Full batches, balanced or iid labels, sigma_0 = c √n/((P − 1) sigma_p d), eta = e0 n m/((P − 1)² sigma_p² d). Units:
-time tau = e0 · steps, pre-activations (P − 1)⟨w_r, xi_i⟩ in √(n/d) while a pair (r, i) is off.
+Setting. Balanced or iid labels, sigma_0 = c √n/((P − 1) sigma_p d), eta = e0 B m/((P − 1)² sigma_p² d). Units:
+time tau = e0 · epochs, pre-activations (P − 1)⟨w_r, xi_i⟩ in √(n/d) while a pair (r, i) is off.
 
 A pair is off unless its field is positive,
 
@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, wrightomega
 
-from simulate.parameters import choice, integer, real
+from simulate.parameters import choice, integer, real, reject
 from simulate.signal_noise import balanced_flips
 from simulate.streams import stream
 
@@ -85,16 +85,19 @@ def mean_loss(margin):
 
 def run_limit_system(
     n, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.0, symmetric=True, max_steps=10**6, labels="balanced",
-    sam=None,
+    sam=None, batches=1,
 ) -> LimitRun:
     """Follow n samples and 2m neurons to training loss eps; O(m n²) a block, a hundred or so of them.
 
     Inner products are symmetric; without `symmetric` g_ik and g_ki are independent, to show what that would change.
-    A `SamPhase` comes in the place of `start` and `met`; SGD's time starts after it.
+    A `SamPhase` comes in the place of `start` and `met`; SGD's time starts after it. With `batches` a step is an epoch
+    of so many equal batches, and blocks of a single epoch are taken batch by batch, in random order.
     """
     n, m, max_steps = integer("n", n, 2), integer("m", m, 2), integer("max_steps", max_steps, 1)
     c, e0, start, met = real("c", c), real("e0", e0, strict=True), real("start", start), real("met", met)
-    p, eps = real("p", p, below=0.5), real("eps", eps, strict=True)
+    p, eps, batches = real("p", p, below=0.5), real("eps", eps, strict=True), integer("batches", batches, 1)
+    if n % batches:
+        reject("batches", batches, f"a divisor of n = {n}")
     rng = stream("limit-system", seed, samples=n, width=m)
     z, matrix, u = rng.standard_normal((2 * m, n)), rng.standard_normal((n, n)), rng.standard_normal(n)
     g = (matrix + matrix.T) / np.sqrt(2.0 * n) if symmetric else matrix / np.sqrt(n)
@@ -126,6 +129,16 @@ def run_limit_system(
             break
         s = expit(-(x + offset))
         steps = min(block_steps(s.mean(), S.mean(), c, e0), max_steps - taken)
+        if steps == 1 and batches > 1:
+            for batch in np.split(rng.permutation(n), batches):
+                field = first[:, batch] + Phi @ g[:, batch]
+                mine = own[:, batch]
+                learns = np.where(mine, (Phi[:, batch] > 0.0) | (field > 0.0), fresh[:, batch] & (field > 0.0))
+                Phi[:, batch] += np.where(mine, 1.0, -1.0) * learns * (e0 * s[batch])
+                fresh[:, batch] &= ~learns
+            on = own & (Phi > 0.0)
+            x, S, taken = np.where(own, Phi, 0.0).sum(axis=0) / m, S + e0 * s, taken + 1
+            continue
         kicked = fresh & (before > 0.0)
         Phi -= kicked * (e0 * s)
         fresh &= ~kicked

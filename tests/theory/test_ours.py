@@ -208,7 +208,7 @@ def test_steps_for_error_is_the_inverse():
     for error in (0.4, 0.0, 0.5):  # SGD alone has 0.35
         with pytest.raises(ParameterError, match="error"):
             steps_for_error(error, *DEMONSTRATION, **given)
-    with pytest.raises(ParameterError, match="before gamma"):
+    with pytest.raises(ParameterError, match="saturates"):
         steps_for_error(0.01, *DEMONSTRATION[:7], 0.45, *DEMONSTRATION[8:], **given)  # saturates at 0.2
 
 

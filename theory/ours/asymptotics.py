@@ -15,6 +15,8 @@ from theory.chen2023.setting import benign_parameter, signal_to_noise_ratio
 from theory.chen2023.sgd_boundary import critical_signal
 from theory.ours.response import misclassified, signal_needed
 
+COARSE = 41  # points of an integral of which many are averaged
+
 
 @dataclass(frozen=True)
 class Asymptotics:
@@ -99,7 +101,7 @@ class Asymptotics:
             logit = of_start * start + of_signal * signal
             for pair in (slice(None), slice(None, None, -1)):
                 shift = np.maximum(logit[pair] * met, 0.0)
-                error = misclassified(logit[pair][0], K_d[pair], K_o[pair], self.K_x * cross, self.width, shift)
+                error = misclassified(logit[pair][0], K_d[pair], K_o[pair], self.K_x * cross, self.width, shift, COARSE)
                 total += 0.5 * weight * error
         return total
 
@@ -111,7 +113,7 @@ class Asymptotics:
             return q
         while self.clean_error(q) > level:
             q *= 2.0
-        return brentq(lambda q: self.clean_error(q) - level, 0.0, q, rtol=1e-9)
+        return brentq(lambda q: self.clean_error(q) - level, 0.0, q, rtol=1e-5)
 
     def critical_signal(self, level, n, d, P, sigma_p):
         """Return the ‖mu‖ at which the clean error at finite d is `level`, in (0, ½), the responses as they are.
@@ -121,7 +123,8 @@ class Asymptotics:
         high = (P - 1) * sigma_p if self.start else critical_signal(n, P, sigma_p, d, self.critical_q(level))
         while self.clean_error_at(n, d, P, high, sigma_p) > level:  # at finite d it takes more
             high *= 2.0
-        return brentq(lambda mu: self.clean_error_at(n, d, P, mu, sigma_p) - level, 0.0, high, rtol=1e-12)
+        rtol = 1e-5 if self.draws else 1e-12
+        return brentq(lambda mu: self.clean_error_at(n, d, P, mu, sigma_p) - level, 0.0, high, rtol=rtol)
 
     def _from_the_start(self):
         if self.start != 0.0:

@@ -9,7 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from simulate.effective_process import run_effective_process
-from simulate.limit_system import CURVES, run_limit_system
+from simulate.limit_system import CURVES, SamPhase, run_limit_system
 from simulate.parameters import integer, real, reject
 from simulate.signal_noise import balanced_flips
 from theory.chen2023.setting import positive
@@ -19,20 +19,26 @@ GRID = 200
 
 
 def limit_system(
-    n, c, m, p=0.1, eps=0.01, e0=0.1, draws=32, seed=0, start=0.0, met=0.0, average=np.mean, labels="balanced", **options
+    n, c, m, p=0.1, eps=0.01, e0=0.1, draws=32, seed=0, start=0.0, met=0.0, average=np.mean, labels="balanced",
+    batches=1, **options,
 ) -> Asymptotics:
     """Return the mean over draws of the limit system at n samples (`simulate.limit_system`, its `options`).
 
-    With `average` np.median a rare draw with a sample that no neuron is on for does not count. With iid labels every
-    draw has its own, and errors are means over them.
+    With `average` np.median a rare draw with a sample that no neuron is on for does not count. With iid labels and
+    with mini-batches (`batches`) draws spread, and errors are means over theirs.
     """
     p = real("p", p, below=0.5)
     if labels == "balanced":
         p = 2 * balanced_flips(integer("n", n, 2), p) / n
-    setting = {"n": n, "m": m, "c": c, "p": p, "eps": eps, "e0": e0, "start": start, "met": met, "labels": labels}
+    setting = {
+        "n": n, "m": m, "c": c, "p": p, "eps": eps, "e0": e0, "start": start, "met": met, "labels": labels,
+        "batches": batches,
+    }  # fmt: skip
     runs = _runs(run_limit_system, draws, seed, setting | options)
     one = _average([(1.0, runs)], setting, draws, average)
-    return one if labels == "balanced" else _with_labels(one, [(1.0 / len(runs), r.classes, r.K_x) for r in runs])
+    if labels == "balanced" and batches == 1:
+        return one
+    return _with_labels(one, [(1.0 / len(runs), run.classes, run.K_x) for run in runs])
 
 
 def effective_process(
@@ -68,8 +74,11 @@ def effective_process(
 
 def _with_labels(one, drawn):
     """Return `one` with draws of labels: weight, classes (4, 2) and K_x, put into its units."""
-    means = np.array([one.start or 1.0, one.signal[-1], one.K_d, one.K_o])[:, None]
-    return replace(one, draws=tuple((weight, classes / means, cross / one.K_x) for weight, classes, cross in drawn))
+    means = np.array([one.start, one.signal[-1], one.K_d, one.K_o])[:, None]
+    return replace(one, draws=tuple(
+        (weight, np.divide(classes, means, out=np.ones((4, 2)), where=means != 0.0), cross / one.K_x)
+        for weight, classes, cross in drawn
+    ))  # fmt: skip
 
 
 def binomial_quadrature(n, p, count=3):
@@ -78,6 +87,14 @@ def binomial_quadrature(n, p, count=3):
     beside = np.sqrt((k * (n - k + 1) * p * (1.0 - p))[1:])
     points, vectors = np.linalg.eigh(np.diag(p * (n - k) + k * (1.0 - p)) + np.diag(beside, 1) + np.diag(beside, -1))
     return points / n, vectors[0] ** 2
+
+
+def sam_phase(steps, n, d, m, P, mu, sigma_p, eta, radius):
+    """Return `steps` of SAM, radius tau, as `limit_system` takes it: its option `sam`; None without a step."""
+    if not steps:
+        return None
+    met = signal_met(1.0, n, d, P, mu, sigma_p)
+    return SamPhase(steps, radius * (P - 1) * sigma_p * np.sqrt(d), eta * mu**2 / (2 * m), np.sqrt(n / d), met)
 
 
 def signal_met(gamma, n, d, P, mu, sigma_p):
@@ -101,12 +118,15 @@ def _average(groups, setting, draws, average=np.mean) -> Asymptotics:
     Curves are interpolated in log(1 + tau) and constant beyond their ends.
     """
     weights = np.array([weight for weight, _ in groups])
+    names = (*CURVES[:-1], "start", "signal", "K_d", "K_o", "K_x")
     ends = [
-        np.array([[one.curves[k][-1] for k in CURVES[:-1]] + [one.start, one.curves["signal"][-1], one.K_d, one.K_o, one.K_x] for one in runs])
+        np.array([
+            [one.curves[name][-1] if name in one.curves else getattr(one, name) for name in names] for one in runs
+        ])
         for _, runs in groups
-    ]
+    ]  # fmt: skip
     covariance = sum(w * w * np.cov(rows.T) / len(rows) for w, rows in zip(weights, ends, strict=True))
-    errors = dict(zip((*CURVES[:-1], "start", "signal", "K_d", "K_o", "K_x"), np.sqrt(covariance.diagonal()), strict=True))
+    errors = dict(zip(names, np.sqrt(covariance.diagonal()), strict=True))
     tau = np.expm1(np.linspace(0.0, np.log1p(max(one.curves["tau"][-1] for _, runs in groups for one in runs)), GRID))
     active, margin, S, loss, signal = (
         weights @ [

@@ -1,7 +1,8 @@
 """What the sharp asymptotics predict of a run: a `ConvSpec` in, every observable of the run out, at any dimension.
 
 Three levels: `effective` (n → ∞, the default) and `limit` (at the run's own n) are drawn and carry standard errors;
-`closed` is a formula and carries none. SAM's phase is a closed form at every level (`theory.ours.sam_phase`).
+`closed` is a formula and carries none. SAM's phase is followed at level limit; at level effective it is a closed form
+(`theory.ours.sam_phase`) for noise that is silent.
 """
 
 import dataclasses
@@ -17,14 +18,15 @@ from simulate.signal_noise import SignalNoise
 from theory.chen2023.setting import benign_parameter, resulting_flip_rate, sam_radius
 from theory.conv_command import LEVELS
 from theory.ours.asymptotics import Asymptotics
-from theory.ours.averaged import effective_process, limit_system, signal_met
+from theory.ours.averaged import effective_process, limit_system, sam_phase, signal_met
 from theory.ours.closed import predict as closed_form
-from theory.ours.sam_phase import phase_time, saturation, signal_learned, steps_to_learn
+from theory.ours.sam_phase import phase_time, signal_learned, steps_to_learn
+from theory.ours.sam_then_sgd import ROUNDS, signal_for_error
 from theory.parameter_types import Level
 
-DRAWS = {"effective": 8, "limit": 32}
+DRAWS = {("effective", "balanced"): 8, ("effective", "iid"): 8, ("limit", "balanced"): 32, ("limit", "iid"): 64}
 PAIRS, FEWEST, MOST = 10_000, 50, 500  # own-class pairs of a draw of the effective process, and bounds of its samples
-ROUNDS = 8  # in which the critical signal after SAM and the length of SAM's phase are to settle
+LARGEST_RATIO = 5.0  # of the learned signal to the initial weights, at level limit
 
 
 class Estimate(NamedTuple):
@@ -134,11 +136,12 @@ class _Predictor:
         noise = (self.P - 1) * self.sigma_p
         self.c = spec.init_std * noise * self.d / np.sqrt(self.n)
         self.e0 = spec.step_size * noise**2 * self.d / (self.n * self.m)
+        self.batches = self.n // (spec.batch_size or self.n)
         self.sam_steps = spec.sam_steps if spec.rule == "sam-then-sgd" else 0
         self.gamma = self._learned(self.sam_steps)
         self.draws = None
         if level != "closed":
-            self.draws = {"draws": integer("draws", DRAWS[level] if draws is None else draws, 2, 10**6)}
+            self.draws = {"draws": integer("draws", DRAWS[level, data.labels] if draws is None else draws, 2, 10**6)}
             if level == "effective":
                 self.draws["samples"] = integer("samples", self._samples() if samples is None else samples, 2, 10**6)
             elif samples is not None:
@@ -167,25 +170,38 @@ class _Predictor:
 
     def asymptotics(self, gamma, mu) -> Asymptotics:
         """Return the curves of SGD from signal coefficient `gamma` on."""
-        given = {"p": self.p, "eps": self.spec.stop_loss, "e0": self.e0}
+        given = {"p": self.p, "eps": self.spec.stop_loss, "e0": self.e0 * self.batches}
         if self.level == "closed":
             return closed_form(self.c, self.m, **given)
+        given |= self.draws
+        iid = self.spec.data.labels == "iid"
+        if self.level == "limit":
+            steps = self.sam_steps
+            if (gamma, mu) != (self.gamma, self.mu):
+                steps = steps_to_learn(gamma, self.m, self.spec.step_size, mu, self.p)
+            radius = self.spec.radius
+            if self.spec.rule == "sgd":  # for the steps of SAM needed
+                radius = sam_radius(self.m, self.n, self.P, self.sigma_p, self.d, 1.0)
+            sam = sam_phase(steps, self.n, self.d, self.m, self.P, mu, self.sigma_p, self.spec.step_size, radius)
+            given |= {"labels": self.spec.data.labels, "batches": self.batches, "sam": sam}
+            left = max((self.spec.max_steps - steps) // self.batches, 1)
+            return limit_system(self.n, self.c, self.m, **given, max_steps=left)
         ratio = self._outliers(gamma, mu)
-        if self.level == "effective" and ratio >= 1.0:
+        if ratio >= 1.0:
             reject("gamma/(sigma_0 √d ‖mu‖)", ratio, "< 1 at level effective: above, the signal silences samples. Try "
                    "level limit, a shorter SAM phase or a larger sigma_0")  # fmt: skip
-        given |= {"start": gamma, "met": ratio * self.c, **self.draws}
-        if self.level == "limit":
-            return limit_system(self.n, self.c, self.m, **given)
+        given |= {"start": gamma, "met": ratio * self.c, "iid": self.n if iid else None}
         try:
             return effective_process(self.c, self.m, **given)
         except ParameterError:  # of n → ∞ samples some have no neuron, for good
+            if gamma and iid:
+                raise
             reject("stop_loss", self.spec.stop_loss, "a loss that two draws reach at least: try level limit")
 
     def _within(self, gamma, mu):
         """Return the same, or None where the signal silences samples."""
         try:
-            return self.asymptotics(gamma, mu) if self._outliers(gamma, mu) < 1.0 else None
+            return self.asymptotics(gamma, mu) if self.level == "limit" or self._outliers(gamma, mu) < 1.0 else None
         except ParameterError:
             return None
 
@@ -200,26 +216,31 @@ class _Predictor:
             return float(one.clean_error_at(mu=self.mu, **self.place))
 
         gamma = found.gamma(mu=self.mu, **self.place)
-        growth = (gamma[-1] - self.gamma) / found.signal[-1] if found.signal[-1] else 0.0
+        growth = (gamma[-1] - found.start) / found.signal[-1] if found.signal[-1] else 0.0
+        spread = np.hypot(growth * errors["signal"], errors["start"]) if errors else None
         clean = Estimate(clean_error(found), found.standard_error(clean_error))
         results = {
             "clean_error": clean,
             "test_error": Estimate(self.p + (1 - 2 * self.p) * clean.value, _times(1 - 2 * self.p, clean.error)),
             "active_fraction": Estimate(float(found.active[-1]), errors.get("active")),
             "margin": Estimate(float(found.margin[-1]), errors.get("margin")),
-            "gamma": Estimate(float(gamma[-1]), _times(growth, errors.get("signal"))),
-            # SGD's steps are counted up to the first that is below the loss: half a step more in the mean
-            "steps": Estimate(self.sam_steps + found.time / self.e0 + 0.5, _times(1 / self.e0, errors.get("tau"))),
+            "gamma": Estimate(float(gamma[-1]), _times(1.0, spread)),
+            # SGD's epochs are counted up to the first that is below the loss: half of one more in the mean
+            "steps": Estimate(
+                self.sam_steps + found.time / self.e0 + 0.5 * self.batches, _times(1 / self.e0, errors.get("tau"))
+            ),
             "critical_mu": self._critical(goal, found),
         }
         if self.level != "closed":
             results |= self._needed(goal, found)
         setting = {
-            "c": self.c, "e0": self.e0, "p": self.p, "sam_steps": self.sam_steps, "sam_gamma": self.gamma,
+            "c": self.c, "e0": self.e0, "p": self.p, "sam_steps": self.sam_steps, "sam_gamma": found.start,
             "q": float(benign_parameter(self.n, self.mu, self.P, self.sigma_p, self.d)),
         }  # fmt: skip
-        flipped = round(self.p * self.n)
-        regime = f"full batches, balanced labels with exactly {flipped} of {self.n} flipped (p = {self.p:g})"
+        labels = f"balanced labels with exactly {round(self.p * self.n)} of {self.n} flipped"
+        if self.spec.data.labels == "iid":
+            labels = "iid labels, averaged over their draws"
+        regime = f"{'mini-' if self.batches > 1 else 'full '}batches, {labels} (p = {self.p:g})"
         return Prediction(
             self.level, regime, self.draws, setting, target, results, self._curve(found, gamma, rows),
             self._scope(found, results),
@@ -246,40 +267,26 @@ class _Predictor:
 
     def _needed(self, goal, found):
         """Return sam_needed and the gamma that so many steps learn, for the clean error to be `goal` at this ‖mu‖."""
-        from scipy.optimize import brentq
-
         nothing = {"sam_needed": Estimate(np.nan), "sam_gamma_needed": Estimate(np.nan)}
-        most = min(0.999 * float(saturation(self.p)), 20.0)
         if self.mu == 0.0 or goal <= ndtr(-self.mu / ((self.P - 1) * self.sigma_p)):
             return nothing
-
-        def error(one, start):
-            return dataclasses.replace(one, start=start).clean_error_at(mu=self.mu, **self.place)
-
-        start, responses = self.gamma, found
-        for _ in range(ROUNDS):
-            before = start
-            if error(responses, 0.0) <= goal:
-                start = 0.0
-            elif error(responses, most) >= goal:
-                return nothing
-            else:
-                start = brentq(lambda s, one=responses: error(one, s) - goal, 0.0, most, xtol=1e-9 * most)
-            if abs(start - before) <= 2e-2 * start:
-                break
-            responses = self._within(start, self.mu)
-            if responses is None:
-                return nothing
-        else:
+        place = {"mu": self.mu, **self.place}
+        solved = signal_for_error(goal, lambda gamma: self._within(gamma, self.mu), self.gamma, found, self.p, place)
+        if solved is None:
             return nothing
+        gamma, start, responses = solved
         if start == 0.0:
             return {"sam_needed": Estimate(0, 0.0), "sam_gamma_needed": Estimate(0.0, 0.0)}
+
+        def error(one, start):
+            return dataclasses.replace(one, start=start).clean_error_at(**place)
+
         step = 0.01 * start
         slope = (error(responses, start + step) - error(responses, start - step)) / (2.0 * step)
         spread = responses.standard_error(lambda one: error(one, start)) / abs(slope)
         rate = self.spec.step_size * self.mu**2 / (2 * self.m)  # of T a step
-        steps = steps_to_learn(start, self.m, self.spec.step_size, self.mu, self.p)
-        stretch = float(phase_time(start + step, self.p) - phase_time(start - step, self.p)) / (2.0 * step)
+        steps = steps_to_learn(gamma, self.m, self.spec.step_size, self.mu, self.p)
+        stretch = float(phase_time(gamma + step, self.p) - phase_time(gamma - step, self.p)) / (2.0 * step)
         return {"sam_needed": Estimate(steps, spread * stretch / rate), "sam_gamma_needed": Estimate(start, spread)}
 
     def _curve(self, found, gamma, rows):
@@ -296,17 +303,24 @@ class _Predictor:
 
     def _scope(self, found, results):
         """Return the conditions of the derivation at this setting."""
-        grown = (results["gamma"].value - self.gamma) / results["margin"].value if results["margin"].value else 0.0
+        grown = (results["gamma"].value - found.start) / results["margin"].value if results["margin"].value else 0.0
         rows = [
             Condition("n^2/d", self.n**2 / self.d, 1.0, "other samples' noise is nearly orthogonal"),
-            Condition("e0", self.e0, 3.0, "small steps: eta (P-1)² sigma_p² d/(n m)"),
+            Condition("e0", self.e0 * self.batches, 3.0, "small steps: eta (P-1)² sigma_p² d/(B m)"),
             Condition("n/2^m", self.n / 2.0 ** min(self.m, 1000), 0.2, "samples without a neuron at first, expected"),
             Condition("signal/noise", abs(grown), 0.03, "what SGD adds to gamma against the noise part of the margin"),
             Condition("steps", results["steps"].value, float(self.spec.max_steps), "the loss is reached in max_steps"),
         ]
         if self.draws is not None:
             rows.append(Condition("unfinished", 1.0 - found.finished, 0.0, "share of draws that never reach the loss"))
-        if self.gamma:
+        if self.batches > 1 and self.level != "limit":
+            jump = self.e0 * self.batches / self.c
+            rows.append(Condition("e0 n/(B c)", jump, 0.35, "batches before theirs switch no pairs off"))
+        if self.gamma and self.level == "limit":
+            ratio = self._outliers(self.gamma, self.mu)
+            text = "gamma/(sigma_0 √d ‖mu‖): the signal silences few samples"
+            rows.append(Condition("outliers", ratio, LARGEST_RATIO, text))
+        elif self.gamma:
             radius = sam_radius(self.m, self.n, self.P, self.sigma_p, self.d, 1.0)
             C3 = radius / self.spec.radius if self.spec.radius else np.inf
             share = self.spec.radius / (self.spec.init_std * np.sqrt(2 * self.m * self.d))
@@ -326,11 +340,15 @@ def refuse(spec, level):
     if not isinstance(spec.data, SignalNoise):
         reject("data", spec.data.path, "left out: drawn data are what is predicted")
     data = spec.data
-    if data.labels != "balanced":
-        reject("labels", data.labels, "balanced: iid labels are not derived")
     choice("rule", spec.rule, ("sgd", "sam-then-sgd"))
-    if spec.batch_size not in (None, data.samples):
-        reject("batch", spec.batch_size, "full: mini-batches are not derived")
+    after_sam = spec.rule == "sam-then-sgd" and spec.sam_steps
+    if data.labels != "balanced" and (level == "closed" or (after_sam and level != "limit")):
+        where = "after a SAM phase: try level limit" if after_sam else "at level closed"
+        reject("labels", data.labels, f"balanced {where}")
+    if spec.batch_size is not None and data.samples % spec.batch_size:
+        reject("batch", spec.batch_size, f"a divisor of n = {data.samples}")
+    if after_sam and spec.batch_size not in (None, data.samples):
+        reject("batch", spec.batch_size, "full: mini-batches are not derived after a SAM phase")
     if data.noise_patches != "shared" and data.patches != 2:
         reject("noise_patches", data.noise_patches, "shared: independent ones are not derived")
     for name, value, allowed in (("density", spec.density, 1.0), ("decay", spec.decay, 0.0)):
@@ -344,7 +362,7 @@ def refuse(spec, level):
             reject(name, value, "> 0")
     if spec.stop_loss >= np.log(2.0):
         reject("stop_loss", spec.stop_loss, "< log 2, the loss at the start")
-    if spec.rule == "sam-then-sgd" and spec.sam_steps:
+    if after_sam:
         if data.signal_norm == 0.0:
             reject("mu", data.signal_norm, "> 0 for SAM to learn it")
         if level == "closed":

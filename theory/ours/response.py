@@ -44,18 +44,19 @@ def _moments(K_d, K_o, m, z, offset):
     return mean, variance / m
 
 
-def misclassified(g, K_d, K_o, K_x, m, shift=0.0):
+def misclassified(g, K_d, K_o, K_x, m, shift=0.0, points=POINTS):
     """Return P(g + T < 0), where g + T = 0 counts one half; K_d > K_o ≥ |K_x|, units of the module, shift ≥ 0.
 
-    K_d, K_o and shift may be pairs, the class of g first. Raises ParameterError where the K are no such covariances.
+    K_d, K_o and shift may be pairs, the class of g first; `points` at least an axis. Raises ParameterError where the K
+    are no such covariances.
     """
-    (K_d, other_d), (K_o, other_o), (shift, other) = np.broadcast_to(K_d, 2), np.broadcast_to(K_o, 2), np.broadcast_to(shift, 2)
+    (K_d, other_d), (K_o, other_o), (shift, other) = (np.broadcast_to(value, 2) for value in (K_d, K_o, shift))
     common = np.sqrt(K_o * other_o)
     if not (K_d > K_o and other_d > other_o and common >= abs(K_x) >= 0.0):
         reject("K_d, K_o, K_x", ((K_d, other_d), (K_o, other_o), K_x), "K_d > K_o >= |K_x|")
     # the normal's width, seen from Z, is to span a step
     width = np.sqrt((K_d - K_o) / (K_o * m)) if K_o > 0.0 else np.inf
-    count = int(np.clip(2.0 * RANGE / width, POINTS, MOST_POINTS)) | 1
+    count = int(np.clip(2.0 * RANGE / width, points, MOST_POINTS)) | 1
     z = np.linspace(-RANGE, RANGE, count)
     correlation = K_x / common if common > 0.0 else 0.0
     weights = np.exp(-0.5 * (z[:, None] ** 2 - 2.0 * correlation * z[:, None] * z + z * z) / (1.0 - correlation**2))

@@ -15,6 +15,7 @@ ratio grows as √(d/n). Those samples take long to be fitted, if they are.
 Source. derived here; sharpens Chen et al. 2023, Theorem 4.1 (SAM). Derivation: docs/asymptotics.md.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -26,46 +27,81 @@ from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.ours.sam_phase import saturation, signal_learned, steps_to_learn
 
 N, D, M, P, MU, P_FLIP, ETA, SIGMA_0, EPS = 20, 20_000, 10, 2, 3.0, 0.1, 0.01, 0.001, 0.01
+ROUNDS = 8  # in which the length of SAM's phase is to settle
 DEMONSTRATION = N, D, M, P, MU, 1.0, P_FLIP, SIGMA_0, ETA, EPS
 
 
-def error_after(gamma, n, d, m, P, mu, sigma_p, p, sigma_0, eta, eps, draws=48, seed=0, learning=True):
-    """Return the clean error of SGD to training loss eps after a SAM phase that learned gamma, at finite d.
+def asymptotics_after(
+    gamma, n, d, m, P, mu, sigma_p, p, sigma_0, eta, eps, draws=48, seed=0, learning=True, average=np.median,
+    max_steps=5000, C3=1.0,
+):  # fmt: skip
+    """Return the limit system of SGD to training loss eps after a SAM phase, followed too, whose closed form is gamma.
 
-    From medians over `draws` of the limit system, 5000 steps long at most. Without `learning` SGD's phase learns no
-    signal, which is not so.
+    Medians over `draws` by default. Without `learning` SGD's phase learns no signal, which is not so.
     """
-    from theory.ours.averaged import limit_system, signal_met
-    from theory.ours.response import misclassified
+    from theory.ours.averaged import limit_system, sam_phase
 
     b = (P - 1) * sigma_p
-    met = signal_met(gamma, n, d, P, mu, sigma_p)
+    radius = sam_radius(m, n, P, sigma_p, d, C3)
+    sam = sam_phase(steps_to_learn(gamma, m, eta, mu, p), n, d, m, P, mu, sigma_p, eta, radius)
     c, e0 = sigma_0 * b * d / np.sqrt(n), eta * b * b * d / (n * m)
-    run = limit_system(n, c, m, p, eps, e0, draws, seed, gamma, met, average=np.median, max_steps=5000)
-    if learning:
-        return run.clean_error_at(n, d, P, mu, sigma_p)
-    logit = np.sqrt(d / n) * gamma
-    return misclassified(logit, run.K_d, run.K_o, run.K_x, m, logit * b / mu)
+    run = limit_system(n, c, m, p, eps, e0, draws, seed, average=average, sam=sam, max_steps=max_steps)
+    return run if learning else replace(run, signal=0.0 * run.signal)
 
 
-def steps_for_error(error, n, d, m, P, mu, sigma_p, p, sigma_0, eta, eps, **options):
-    """Return SAM's steps after which SGD ends at that clean error; within 0.1 % in gamma.
+def error_after(gamma, n, d, m, P, mu, sigma_p, *setting, **options):
+    """Return the clean error of `asymptotics_after`, at finite d."""
+    run = asymptotics_after(gamma, n, d, m, P, mu, sigma_p, *setting, **options)
+    return run.clean_error_at(n, d, P, mu, sigma_p)
 
-    Raises ParameterError for an error that SGD alone has, or that 0.9 of gamma's saturation does not reach.
+
+def signal_for_error(error, after, asked, found, p, place, tolerance=2e-2):
+    """Return (gamma, start, asymptotics): the gamma that SAM is to learn for SGD to end at that clean error, or None.
+
+    after(gamma) gives the asymptotics of SGD after it, None where there are none; `found` are those of gamma `asked`.
+    `start` is gamma as they have it; `place` the letters of `clean_error_at`. Each round solves for start with the
+    responses as they are, until that changes start by `tolerance` at most. None where no gamma does.
     """
     from scipy.optimize import brentq
 
-    def excess(gamma):
-        return np.log(error_after(gamma, n, d, m, P, mu, sigma_p, p, sigma_0, eta, eps, **options) / error)
+    most = 0.999 * min(float(saturation(p)), 20.0)
 
-    low, high = 0.0, 0.0
-    if not 0.0 < error < 0.5 or excess(low) <= 0.0:
+    def excess(start):
+        return replace(found, start=start).clean_error_at(**place) - error
+
+    for _ in range(ROUNDS):
+        if found is None:
+            return None
+        high = most / 128  # doubled: an error far below the goal is the dearer to integrate
+        while (above := excess(high)) >= 0.0 and high < most:
+            high *= 2.0
+        if above >= 0.0:
+            return None
+        start = brentq(excess, 0.0, high, xtol=1e-12, rtol=1e-3 * tolerance) if excess(0.0) > 0.0 else 0.0
+        gamma = min(max(asked + start - found.start, 0.0), most) if start else 0.0
+        if abs(start - found.start) <= tolerance * start:
+            return gamma, start, found
+        asked, found = gamma, after(gamma)
+    return None
+
+
+def steps_for_error(error, n, d, m, P, mu, sigma_p, p, sigma_0, eta, eps, **options):
+    """Return SAM's steps after which SGD ends at that clean error; within 0.5 % in gamma.
+
+    Raises ParameterError for an error that SGD alone has, or that gamma's saturation does not reach.
+    """
+    place = {"n": n, "d": d, "P": P, "mu": mu, "sigma_p": sigma_p}
+
+    def after(gamma):
+        return asymptotics_after(gamma, n, d, m, P, mu, sigma_p, p, sigma_0, eta, eps, **options)
+
+    alone = after(0.0)
+    if not 0.0 < error < min(0.5, alone.clean_error_at(**place)):
         reject("error", error, "a number > 0 and below the clean error of SGD alone")
-    while excess(high := 2.0 * high or 0.05) > 0.0:
-        low = high
-        if high > 0.45 * min(saturation(p), 20.0):
-            reject("error", error, f"one that is reached before gamma = {high:g}")
-    return steps_to_learn(brentq(excess, low, high, xtol=1e-3 * high), m, eta, mu, p)
+    found = signal_for_error(error, after, 0.0, alone, p, place, 5e-3)
+    if found is None:
+        reject("error", error, "one that is reached before gamma saturates")
+    return steps_to_learn(found[0], m, eta, mu, p)
 
 
 def spec(seed, steps, n=N, sigma_0=SIGMA_0, max_steps=60_000):
