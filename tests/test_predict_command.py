@@ -62,8 +62,10 @@ def test_table():
 @pytest.mark.parametrize(
     ("arguments", "naming"),
     [
-        (["--labels", "iid"], "labels = 'iid'"),
-        (["--batch", 5], "batch = 5"),
+        (["--labels", "iid", "--level", "closed"], "labels = 'iid'"),
+        (["--labels", "iid", "--rule", "sam-then-sgd"], "labels = 'iid'"),
+        (["--batch", 3], "batch = 3"),
+        (["--batch", 5, "--rule", "sam-then-sgd", "--level", "limit"], "batch = 5"),
         (["--rule", "sam"], "rule = 'sam'"),
         (["--noise-patches", "independent", "--patches", 3], "noise_patches"),
         (["--sigma-0", 0], "sigma_0"),
@@ -175,10 +177,48 @@ def test_compare_prints_both():
 
 
 def test_compare_refuses():
-    for arguments, naming in ((["--labels", "balanced"], "seeds = 1"), (["--seeds", 2], "labels = 'iid'")):
+    for arguments, naming in ((["--labels", "balanced"], "seeds = 1"), (["--seeds", 2, "--batch", 3], "batch = 3")):
         found = call("simulate", "conv", "--compare", *arguments)
         assert found.exit_code == 2
         assert naming in found.stderr
     stuck = call("simulate", "conv", "--labels", "balanced", "--compare", "closed", "--seeds", 2, "--max-steps", 3)
     assert stuck.exit_code == 2
     assert "stop_loss" in stuck.stderr
+
+
+def test_iid_labels():
+    """Their error exceeds the balanced one, at both drawn levels alike; nearly nothing else changes."""
+    spec = scaled(c=1.0, stop_loss=0.1)
+    iid = replace(spec, data=replace(spec.data, labels="iid"))
+    balanced, effective, limit = predict(spec), predict(iid), predict(iid, "limit", draws=30)
+    assert effective.regime.startswith("full batches, iid labels")
+    assert effective.clean_error.value - balanced.clean_error.value > 5 * effective.clean_error.error
+    for name in ("clean_error", "active_fraction", "gamma", "steps", "critical_mu"):
+        (one, error), (two, other) = effective.results[name], limit.results[name]
+        assert abs(one - two) < 4 * np.hypot(error, other), name
+    assert effective.active_fraction.value == pytest.approx(balanced.active_fraction.value, rel=0.02)
+
+
+def test_mini_batches():
+    """A step of B = 5 is a quarter of a full batch's of four times the step size."""
+    whole, split = scaled(c=1.0, e0=0.2), scaled(c=1.0, e0=0.05, batch=5)
+    one, other = predict(whole, "closed"), predict(split, "closed")
+    assert other.clean_error == one.clean_error
+    assert other.steps.value == pytest.approx(4 * one.steps.value)
+    assert other.in_scope
+    assert one.steps.value != predict(scaled(c=1.0, e0=0.05), "closed").steps.value  # the control
+    coarse = predict(scaled(c=1.0, e0=0.2, batch=5), "closed")
+    assert [row.name for row in coarse.scope if not row.met] == ["e0 n/(B c)"]
+
+
+def test_sam_is_followed_at_level_limit():
+    """At tau/(sigma_0 √(2md)) = 1.1: see `ours/sam-switches`; the closed form of its phase is far off, and says so."""
+    given = {"n": 20, "d": 10**6, "width": 10, "mu": 6, "labels": "balanced", "sigma_0": 4.47e-6, "eta": 2e-4}
+    spec = sharpbounds.conv(**given, rule="sam-then-sgd", kappa=0.02)
+    limit, silent = predict(spec, "limit"), predict(spec)
+    seen = [replace(spec, seed=seed).run() for seed in range(12)]
+    steps = np.mean([run.steps for run in seen])
+    assert limit.steps.value == pytest.approx(steps, rel=0.03)
+    assert limit.in_scope
+    assert not silent.in_scope
+    assert silent.steps.value > 2 * steps

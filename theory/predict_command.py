@@ -22,7 +22,7 @@ def _letters():
     """Return the options of `simulate conv` of which something is derived; labels are balanced by default."""
     options = {name: copy.copy(one) for name, one in model_options("conv").items() if name not in _NOT_DERIVED}
     options["labels"].default = "balanced"
-    options["labels"].help = "Balanced: classes and flips split evenly; nothing is derived for iid."
+    options["labels"].help = "Balanced: classes and flips split evenly; iid: averaged over their draws."
     return list(options.values())
 
 
@@ -83,14 +83,14 @@ conv = click.Command(
                      help="n → ∞; the limit system at this n; or the closed form, SGD only."),
         click.Option(["--target"], type=LEVEL, default="p+0.1", show_default=True,
                      help="Error to be met by the critical ‖mu‖ and by SAM's steps: clean, or with p the test error."),
-        click.Option(["--draws"], type=COUNT, help="Monte-Carlo draws. [default: 8 effective, 32 limit]"),
+        click.Option(["--draws"], type=COUNT, help="Monte-Carlo draws. [default: 8 effective, 32 limit, 64 if iid]"),
         click.Option(["--samples"], type=COUNT, help="Samples of an effective draw. [default: 10000/m in 50…500]"),
         click.Option(["--seed"], type=COUNT, default=0, show_default=True, help="Seed of the first draw."),
         click.Option(["--rows"], type=COUNT, default=12, show_default=True, help="Rows of the learning curve."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print JSON instead of a table."),
     ],
-    help="Predict the runs of `simulate conv`: learning curve, errors, steps, critical signal.\n\nFull-batch SGD, also "
-    "after a SAM phase, on balanced labels, as d → ∞: nothing of size d is formed. docs/asymptotics.md derives it; a "
+    help="Predict the runs of `simulate conv`: learning curve, errors, steps, critical signal.\n\nSGD, also after "
+    "a SAM phase, as d → ∞: nothing of size d is formed. docs/asymptotics.md derives it; a "
     "setting outside its conditions is told so.",
 )  # fmt: skip
 

@@ -3,9 +3,9 @@
 Setting. d = 20000, n = 20, m = 10, P = 2, ‖mu‖ = 3, p = 0.1, sigma_0 = 0.001, eta = 0.01, full batches: SAM at C3 = 1
 for kappa · 4m/(eta ‖mu‖² (1 − 2p)) steps, then SGD to training loss 0.01.
 
-Claim. SGD's phase is the limit system started at margins ± gamma(T), T = 2 kappa/(1 − 2p), + for clean labels, with the
-learned signal met by the noise vectors in the fields, J_r gamma u_i (P − 1) sigma_p √(d/n)/‖mu‖; the error is that of
-`response.py` with the logit √(d/n) gamma + √q (1 − 2p) S/2. Runs are compared by their median: in a rare one a sample
+Claim. The limit system follows SAM's steps and SGD's, the pairs that SAM's perturbation has switched on and the learned
+signal met by the noise vectors included; the error is that of `response.py` with the logit √(d/n) gamma + √q (1 − 2p)
+S/2, gamma of SAM's phase and S of SGD's. Runs are compared by their median: in a rare one a sample
 is left without a neuron. Solved for gamma, the same gives SAM's steps for a wanted error.
 
 Where it ends. Where the learned signal outweighs the initial weights, gamma/(sigma_0 √d ‖mu‖) ≥ 1, it switches off all
@@ -55,12 +55,12 @@ def error_after(gamma, n, d, m, P, mu, sigma_p, *setting, **options):
     return run.clean_error_at(n, d, P, mu, sigma_p)
 
 
-def signal_for_error(error, after, asked, found, p, place, tolerance=2e-2):
+def signal_for_error(error, after, asked, found, p, place):
     """Return (gamma, start, asymptotics): the gamma that SAM is to learn for SGD to end at that clean error, or None.
 
     after(gamma) gives the asymptotics of SGD after it, None where there are none; `found` are those of gamma `asked`.
     `start` is gamma as they have it; `place` the letters of `clean_error_at`. Each round solves for start with the
-    responses as they are, until that changes start by `tolerance` at most. None where no gamma does.
+    responses as they are, until that changes start by 2 % at most. None where no gamma does.
     """
     from scipy.optimize import brentq
 
@@ -77,16 +77,16 @@ def signal_for_error(error, after, asked, found, p, place, tolerance=2e-2):
             high *= 2.0
         if above >= 0.0:
             return None
-        start = brentq(excess, 0.0, high, xtol=1e-12, rtol=1e-3 * tolerance) if excess(0.0) > 0.0 else 0.0
+        start = brentq(excess, 0.0, high, xtol=1e-12, rtol=1e-5) if excess(0.0) > 0.0 else 0.0
         gamma = min(max(asked + start - found.start, 0.0), most) if start else 0.0
-        if abs(start - found.start) <= tolerance * start:
+        if abs(start - found.start) <= 0.02 * start:  # a step may be 2 %
             return gamma, start, found
         asked, found = gamma, after(gamma)
     return None
 
 
 def steps_for_error(error, n, d, m, P, mu, sigma_p, p, sigma_0, eta, eps, **options):
-    """Return SAM's steps after which SGD ends at that clean error; within 0.5 % in gamma.
+    """Return SAM's steps after which SGD ends at that clean error.
 
     Raises ParameterError for an error that SGD alone has, or that gamma's saturation does not reach.
     """
@@ -98,7 +98,7 @@ def steps_for_error(error, n, d, m, P, mu, sigma_p, p, sigma_0, eta, eps, **opti
     alone = after(0.0)
     if not 0.0 < error < min(0.5, alone.clean_error_at(**place)):
         reject("error", error, "a number > 0 and below the clean error of SGD alone")
-    found = signal_for_error(error, after, 0.0, alone, p, place, 5e-3)
+    found = signal_for_error(error, after, 0.0, alone, p, place)
     if found is None:
         reject("error", error, "one that is reached before gamma saturates")
     return steps_to_learn(found[0], m, eta, mu, p)
@@ -163,12 +163,12 @@ CLAIMS = (
     Claim(
         id="ours/sam-then-sgd-error",
         title="The clean error of SGD after a SAM phase",
-        statement="the median clean error is that of the limit system started at margins ± gamma(T), at finite d",
+        statement="the median clean error is that of the limit system that follows SAM's phase and SGD's, at finite d",
         formula=r"\operatorname{median}e = e(\gamma(T),d) \qquad T=\frac{2\kappa}{1-2p}",
         kind=Kind.LIMIT,
         observe=observe_error,
         predict=predict_error,
-        tolerance=0.1,
+        tolerance=0.05,
         tolerance_reason="d = 20000: e0 = 1, and an error that falls 10-fold over 0.2 of gamma",
         control=Control("SGD's phase learns no signal", partial(predict_error, learning=False)),
         quick={"kappa": (0.1, 0.25), "size": 4, "seeds": 96},
@@ -183,7 +183,7 @@ CLAIMS = (
         kind=Kind.LIMIT,
         observe=observe_steps,
         predict=lambda samples: samples.given["error"],
-        tolerance=0.1,
+        tolerance=0.05,
         tolerance_reason="that of `ours/sam-then-sgd-error`",
         control=Control("SGD's phase learns no signal", changes={"learning": False}),
         quick={"error": (0.06,), "learning": True, "size": 4, "seeds": 96},
