@@ -26,7 +26,7 @@ from theory.parameter_types import Level
 
 DRAWS = {("effective", "balanced"): 8, ("effective", "iid"): 8, ("limit", "balanced"): 32, ("limit", "iid"): 64}
 PAIRS, FEWEST, MOST = 10_000, 50, 500  # own-class pairs of a draw of the effective process, and bounds of its samples
-LARGEST_RATIO = 5.0  # of the learned signal to the initial weights, at level limit
+LARGEST_RATIO = 18.0  # of the learned signal to the initial weights, at level limit
 
 
 class Estimate(NamedTuple):
