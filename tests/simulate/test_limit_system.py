@@ -111,3 +111,30 @@ def test_the_reaction_closes_the_gap_to_the_limit_system():
     bare, bare_error = active(run_effective_process, 1000, 10, reaction=False)
     assert abs(full - seen) < 4 * np.hypot(error, full_error)
     assert abs(bare - seen) > 4 * np.hypot(error, bare_error)
+
+
+def test_batches_one_after_another():
+    """With jumps far below c the order of an epoch does not matter; with jumps above it fewer pairs end up on."""
+
+    def active(batches, e0):
+        runs = [run_limit_system(20, 20, 0.3, eps=0.1, e0=e0, seed=k, batches=batches) for k in range(60)]
+        return np.mean([run.curves["active"][-1] for run in runs])
+
+    assert active(20, 0.01) == pytest.approx(active(1, 0.01), abs=0.01)
+    assert active(20, 1.5) < active(1, 1.5) - 0.03
+    for bad in ({"batches": 3}, {"labels": "exact"}):
+        with pytest.raises(ParameterError, match=next(iter(bad))):
+            run_limit_system(20, 20, 0.3, **bad)
+
+
+def test_iid_labels_have_classes_and_flips_of_their_own():
+    runs = [run_limit_system(20, 10, 1.0, 0.2, 0.2, seed=k, labels="iid") for k in range(200)]
+    signals = np.array([run.classes[1] for run in runs])
+    balanced = run_limit_system(20, 10, 1.0, 0.2, 0.2)
+    even = [run_limit_system(20, 10, 1.0, 0.2, 0.2, seed=k).classes[1] for k in range(60)]
+    assert np.mean(signals) == pytest.approx(np.mean(even), rel=0.06)
+    assert np.var(even / np.mean(even)) < 0.1 * np.var(signals / np.mean(signals))
+    # a sample adds S/n, −S/n or nothing: a variance of (1/2 − (1 − 2p)²/4)/n for a mean of (1 − 2p)/2, in units of S
+    assert np.var(signals / np.mean(signals)) == pytest.approx((0.5 - 0.09) / 20 * 4 / 0.36, rel=0.3)
+    assert balanced.curves["signal"][-1] == pytest.approx(balanced.classes[1].mean(), rel=1e-12)
+    assert [balanced.K_d, balanced.K_o] == pytest.approx(balanced.classes[2:].mean(axis=1), rel=1e-12)
