@@ -5,7 +5,7 @@ Setting. That of `test_error_curve`, every class and every flip drawn on its own
 Claim. Two numbers of a draw count, independent of each other: the share p' flipped, Binomial(n, p)/n, and the share pi
 of label +1, Binomial(n, ½)/n. A test sample of class +1 meets the signal pi (1 − p') S₊ − (1 − pi) p' S₋, and responses
 whose covariances are sums over pi of own-class samples and 1 − pi of others in the place of two halves. The mean over
-draws exceeds the balanced error by a term of order 1/n, a sixth of it at n = 20.
+draws exceeds the balanced error by a term of order 1/n, a fifth of it at n = 20 and q = 1.
 
 Source. derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD). Derivation: docs/asymptotics.md.
 """
