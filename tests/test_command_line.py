@@ -745,7 +745,7 @@ def test_public_names():
     assert all(callable(getattr(sharpbounds, name)) for name in sharpbounds.__all__)
     models = {"conv", "diagonal", "finite_sum"}
     nouns = {"Claim", "Control", "Hypothesis", "Kind", "Outcome", "Paper", "Samples"}
-    calls = {"claims", "papers", "select", "check", "verify", "simulate", "predict", "stream"}
+    calls = {"claims", "papers", "select", "check", "verify", "falsify", "simulate", "predict", "stream"}
     assert set(sharpbounds.__all__) == {"main", *calls, *nouns, *models}
     for name in ("nope", "Verify", "__wrapped__"):
         with pytest.raises(AttributeError, match=name):
