@@ -173,7 +173,7 @@ def _towards(axes, axis, row, part, kept, colour):
         axes.set(xscale="log" if (x > 0).all() and x.max() > 10 * x.min() else "linear", xlabel=_abscissa(x, row))
     axes.set_ylabel("observed / predicted")
     return (
-        f"Observed over predicted at {len(x)} points, towards the limit, with intervals; the band is the tolerance. "
+        f"Observed over predicted at {_counted(len(x))}, towards the limit, with intervals; the band is the tolerance. "
         f"{_figure(part, axis)}."
     )
 
@@ -277,7 +277,7 @@ def _shown(part, kept):
     if kept["low"] is not None:
         return f"{shown} means with their intervals" if shown > 1 else "a mean with its interval"
     several = len(part["series"]) > 1
-    return f"{shown} points" if several or shown >= total else f"{shown} of {total} points, spread over their ranks"
+    return _counted(shown) if several or shown >= total else f"{shown} of {total} points, spread over their ranks"
 
 
 def _figure(part, axis):
@@ -288,3 +288,7 @@ def _figure(part, axis):
     text = f"{part['measure'].partition(' in ')[0].capitalize()} {number(of['value'])}"
     interval = of.get("interval")
     return text + (f", interval {number(interval[0])} to {number(interval[1])}" if interval else "")
+
+
+def _counted(count):
+    return "one point" if count == 1 else f"{count} points"
