@@ -18,5 +18,6 @@ PAPER = Paper(
 
 # one file each, in the order in which the argument runs
 THEOREMS = (
-    "learning_curves", "invariance", "test_error_curve", "accuracy", "boundary_constant", "sam_phase", "sam_then_sgd",
+    "learning_curves", "invariance", "test_error_curve", "closed_form", "accuracy", "boundary_constant", "sam_phase",
+    "sam_then_sgd",
 )  # fmt: skip
