@@ -50,7 +50,11 @@ REASONS = Path(__file__).with_suffix(".toml")
 ENOUGH = 5  # mutants of what is predicted; with fewer the forms within the observation are mutated too
 MOST = 12  # of these, evenly chosen: each observes the claim anew
 
-FEW = {"ours/*": 8}  # of those of a prediction's source, where the prediction itself is a long computation
+FEW = 6  # of either, where a prediction is a long computation:
+LONG = {
+    "ours/learning-curves", "ours/symmetric-coupling", "ours/accuracy-effective", "ours/boundary-constant",
+    "ours/sam-then-sgd-error", "ours/sam-steps-for-error",
+}  # fmt: skip
 CPU_SECONDS = 10.0  # for one mutant: an iteration that no longer ends is noticed as well,
 MOST_BYTES = 6 << 30  # and an array that grows without measure
 
@@ -472,8 +476,9 @@ def mutants(claim, predict):
     The latter are wanted where the former are few, or the prediction is made of what the observation has worked out.
     """
     forms = reached(unwrapped(predict))
-    few = next((most for ids, most in FEW.items() if fnmatchcase(claim.id, ids)), sys.maxsize)
-    first = [*of_values(claim.kind), *of_cells(claim, predict), *evenly(list(of_source(named(forms))), few)]
+    source = list(of_source(named(forms)))
+    first = [*of_values(claim.kind), *of_cells(claim, predict)]
+    first += evenly(source, FEW) if claim.id in LONG else source
     handed = any(isinstance(one, ast.Attribute) and one.attr == "given" for _, n in forms for one in ast.walk(n))
     if len(first) >= ENOUGH and not handed:
         return first, []
@@ -507,7 +512,7 @@ def examine(claim_id):
             raise AssertionError(f"{claim_id}: {baseline.outcome}, not {expected}, before anything is mutated")
         first, inner = mutants(claim, predict)
         rows = [(m.text, *fate(claim, m, samples, prediction, expected, None)) for m in first]
-        chosen = evenly(inner, MOST)
+        chosen = evenly(inner, FEW if claim_id in LONG else MOST)
         rows += [(m.text, *fate(claim, m, samples, prediction, expected, observe)) for m in chosen]
     return claim_id, time.perf_counter() - start, rows, len(inner) - len(chosen)
 

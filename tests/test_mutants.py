@@ -128,6 +128,7 @@ def test_reasons_are_found_by_claim_and_mutant():
 
 
 def test_reasons_are_about_claims():
+    assert set(claims()) >= mutants.LONG
     for ids, by_mutant in mutants.reasons().items():
         assert any(mutants.fnmatchcase(name, ids) for name in claims()), ids
         assert all(isinstance(reason, str) and len(reason) > 10 for reason in by_mutant.values())

@@ -16,6 +16,7 @@ from theory.chen2023.setting import resulting_flip_rate, sam_radius, sam_steps, 
 from theory.ours import accuracy, learning_curves
 from theory.ours.averaged import binomial_quadrature, effective_process, limit_system, sam_phase
 from theory.ours.closed import active_fraction, margin_at_loss, predict
+from theory.ours.closed_form import integrated
 from theory.ours.response import misclassified, relu_moments, signal_needed
 from theory.ours.sam_phase import phase_time, saturation, signal_learned, steps_to_learn
 from theory.ours.sam_then_sgd import DEMONSTRATION, error_after, steps_for_error
@@ -98,18 +99,11 @@ def test_signal_needed_is_the_inverse():
 
 @pytest.mark.parametrize("c", [0.02, 1.0])
 def test_closed_form_against_the_differential_equations(c):
-    """x' = a(S/c) s, S' = s, and I'' = a in S, to the time at which the closed form stops."""
+    """And at the training loss that it is to stop at."""
     r = predict(c, 20, 0.1, 0.01)
-
-    def rates(t, u):
-        x, S, I1, _ = u
-        a, s = active_fraction(S / c), expit(-x)
-        return a * s, s, a * s, I1 * s
-
-    x, S, _, spread = solve_ivp(rates, (0.0, r.tau[-1]), np.zeros(4), "DOP853", rtol=1e-11, atol=1e-13).y[:, -1]
-    assert x == pytest.approx(margin_at_loss(0.01), rel=1e-7)
-    assert (r.margin[-1], r.S[-1], r.K_d) == pytest.approx((x, S, c * c + spread), rel=1e-7)
-    assert r.K_o == pytest.approx((x * x / 2 - spread / 20) / (1 - 1 / 20), rel=1e-7)
+    S, tau, *K, signal = integrated(c, 20, 0.1, 0.01, 0.1)
+    assert (r.S[-1], r.time, r.K_d, r.K_o, r.K_x, r.signal[-1]) == pytest.approx((S, tau, *K, signal), rel=1e-6)
+    assert r.margin[-1] == pytest.approx(margin_at_loss(0.01), rel=1e-7)
     assert r.loss[-1] == pytest.approx(0.01, rel=1e-7)
 
 

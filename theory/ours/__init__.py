@@ -18,6 +18,6 @@ PAPER = Paper(
 
 # one file each, in the order in which the argument runs
 THEOREMS = (
-    "learning_curves", "invariance", "test_error_curve", "accuracy", "boundary_constant", "iid_labels", "mini_batches",
-    "sam_phase", "sam_switches", "sam_then_sgd",
+    "learning_curves", "invariance", "test_error_curve", "closed_form", "accuracy", "boundary_constant", "iid_labels",
+    "mini_batches", "sam_phase", "sam_switches", "sam_then_sgd",
 )  # fmt: skip
