@@ -54,7 +54,7 @@ MOST = 12  # of these, evenly chosen: each observes the claim anew
 FEW = 6  # of either, where a prediction is a long computation:
 LONG = {
     "ours/learning-curves", "ours/symmetric-coupling", "ours/accuracy-effective", "ours/boundary-constant",
-    "ours/sam-then-sgd-error", "ours/sam-steps-for-error",
+    "ours/sam-then-sgd-error", "ours/sam-steps-for-error", "ours/iid-labels", "ours/mini-batches", "ours/sam-switches",
 }  # fmt: skip
 CPU_SECONDS = 10.0  # for one mutant: an iteration that no longer ends is noticed as well,
 MOST_BYTES = 6 << 30  # and an array that grows without measure
