@@ -38,6 +38,8 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # before this folder, which has a `theory` of its own
+
 from simulate.executor import executor_of
 from simulate.runner import Runner, single_threaded
 from simulate.store import Store
