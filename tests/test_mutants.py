@@ -2,6 +2,8 @@
 
 import ast
 import importlib
+import os
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -141,3 +143,11 @@ def test_whole_claims():
         assert len(rows) >= mutants.ENOUGH
         assert {kind for _, kind, _ in rows} == {"killed"}
     assert mutants.examine(name)[2] == rows
+
+
+def test_the_command_finds_the_package(tmp_path):
+    """Run as a script, from anywhere, beside a folder that is called `theory` too."""
+    outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, mutants.__file__, "chen2023/coefficient-growth-strong-signal"]  # out of scope: left out
+    done = subprocess.run(command, cwd=tmp_path, env=outside, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("0 claims, 0 mutants")
