@@ -182,6 +182,23 @@ def test_hundred_steps_match_the_twin(space, patches, shared, radius, batch_size
         assert scaled_gap(network.projections(), wrong @ dense.vectors.T) > 1e-4
 
 
+@pytest.mark.parametrize("samples", [32, 63, 64, 130, 200])
+@pytest.mark.parametrize("batch_size", [None, 17])
+@pytest.mark.parametrize("radius", [0.0, 0.4])
+def test_many_samples_match_the_matrix_form(samples, batch_size, radius):
+    """Panels of bits from one to seven, two noise vectors a sample, batches that begin and end within a word."""
+    instance = problem(samples, 400, 3, False, 2).to_gram()
+    network, H, A = GramNetwork(instance), instance.projections, np.zeros_like(instance.projections)
+    order = permutations(samples, batch_size, 12)
+    queue = [batch for row in order for batch in naive.epoch_batches(row, batch_size or samples)][:12]
+    fit(network, len(queue), batch_size, 0.2, radius)
+    for batch in queue:
+        H, A = naive.gram_step(H, A, instance, batch, 0.2, radius)
+    assert scaled_gap(network.projections(), H) < 1e-12
+    assert scaled_gap(network.coefficients, A) < 1e-12
+    assert scaled_gap(network.projections(), instance.projections) > 1e-3
+
+
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("radius", [0.0, 0.4])
 def test_gram_state_matches_the_matrix_form(shared, radius):
