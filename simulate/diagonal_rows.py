@@ -139,7 +139,7 @@ def powers_of(X: np.ndarray) -> np.ndarray:
 
 @kernel(inline=True)
 def all_single_rows(powers, X, y, beta, s, radius, normalisation, rows_of, G, Q):
-    """Do what `single_rows` does for all rows of X in order, twice as fast: nothing is summed across a register.
+    """Do what `single_rows` does for all rows of X in order, and sum nothing across a register.
 
     `powers` as of `powers_of`; y (n filled up with zeros,); rows_of (3, ≥ n) gets r, r̃ and c r r̃.
     """

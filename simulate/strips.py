@@ -68,8 +68,7 @@ _SERIES = tuple(1.0 / math.factorial(k) for k in range(13, 1, -1))
 def exponential(strip):
     """Return e^x of numbers x ≤ 0, to 1 ulp; below −708.74 0; NaN stays.
 
-    x = k ln 2 + r with |r| ≤ ln(2)/2, and 13 terms of the series at r. Eight at a time they cost a tenth of what calls
-    of the C library do.
+    x = k ln 2 + r with |r| ≤ ln(2)/2, and the series of e^r to its 13th power.
     """
     strip = at_least(strip, -709.0)
     k = (strip * (1.0 / math.log(2.0)) + _ROUNDING) - _ROUNDING

@@ -91,21 +91,25 @@ SETTING = Domain(
 NOISE = Range(0.001, 10.0, 0.1, log=True)
 AT_FLOOR = {"n": 10, "d": 1, "noise": 1.0, "spread": 30.0, "other": "importance"}
 
+FASTER = {
+    "formula": r"\mathbb{E}\log\frac{\mathbb{E}[f(x_T)-f^*\mid p_i=1/n]}{\mathbb{E}[f(x_T)-f^*\mid p_i\propto L_i]}>0",
+    "source": "Oikonomou & Loizou 2025, Section 3.3",
+    "kind": Kind.ORDERING,
+    "hypotheses": (SPREAD,),
+    "parameters": {"max L_i/mean L_i": 3.0},
+    "observe": observe,
+    "predict": lambda samples: 0.0,
+    "tolerance": 0.0,
+    "tolerance_reason": "any improvement counts",
+    "control": Control("p_i ∝ 1/L_i in place of it", changes={"other": "adverse"}),
+}
+
 CLAIMS = (
     Claim(
         id="oikonomou2025/importance-sampling",
         title="Importance sampling converges faster than uniform",
         statement="E[f(x_T) − f*] is smaller with p_i ∝ L_i than with 1/n, each with its own steps, before its floor",
-        formula=r"\mathbb{E}\log\frac{\mathbb{E}[f(x_T)-f^*\mid p_i=1/n]}{\mathbb{E}[f(x_T)-f^*\mid p_i\propto L_i]}>0",
-        source="Oikonomou & Loizou 2025, Section 3.3",
-        kind=Kind.ORDERING,
-        hypotheses=(SPREAD,),
-        parameters={"max L_i/mean L_i": 3.0},
-        observe=observe,
-        predict=lambda samples: 0.0,
-        tolerance=0.0,
-        tolerance_reason="any improvement counts",
-        control=Control("p_i ∝ 1/L_i in place of it", changes={"other": "adverse"}),
+        **FASTER,
         quick={"n": 10, "d": 3, "noise": 0.1, "spread": 30.0, "steps": 500, "problems": 96, "other": "importance"},
         full={"n": 10, "d": 3, "noise": 0.1, "spread": 30.0, "steps": 2000, "problems": 400, "other": "importance"},
         domain=replace(
@@ -118,16 +122,7 @@ CLAIMS = (
         id="oikonomou2025/importance-sampling-floor",
         title="So it does down to the noise",
         statement="the same for every T: here T = 2000 steps in one variable with noise 1",
-        formula=r"\mathbb{E}\log\frac{\mathbb{E}[f(x_T)-f^*\mid p_i=1/n]}{\mathbb{E}[f(x_T)-f^*\mid p_i\propto L_i]}>0",
-        source="Oikonomou & Loizou 2025, Section 3.3",
-        kind=Kind.ORDERING,
-        hypotheses=(SPREAD,),
-        parameters={"max L_i/mean L_i": 3.0},
-        observe=observe,
-        predict=lambda samples: 0.0,
-        tolerance=0.0,
-        tolerance_reason="any improvement counts",
-        control=Control("p_i ∝ 1/L_i in place of it", changes={"other": "adverse"}),
+        **FASTER,
         twin=Control("without noise, T = 50", changes={"noise": 0.0, "steps": 50}),
         quick={"steps": 2000, "problems": 48, **AT_FLOOR},
         full={"steps": 5000, "problems": 200, **AT_FLOOR},
