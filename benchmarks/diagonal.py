@@ -24,6 +24,7 @@ from simulate.streams import stream
 from simulate.update import Batches
 
 ALPHA, STEP_SIZE, RADIUS = 0.1, 0.05, 0.05  # mild enough for u and v, which add and subtract, not to lose digits
+SMALL_STEP = 0.1 * STEP_SIZE  # of larger problems
 AGREEMENT = 1e-8  # relative
 TARGETS = {"gd": 80, "n-sam": 60, "1-sam": 1500, "sgd": 150}  # of a run, against the loop as published
 MULTIPLY_ADDS = {"gd": 2, "n-sam": 4, "1-sam": 5}  # times n d a step
@@ -82,19 +83,25 @@ def kernels():
                 yield against_machine(rule, n, d, against, target)
 
 
-def against_machine(rule, n, d, against, target, repetitions=9):
-    """Return the row of a kernel's rate as a share of the core's."""
+def stepper(rule, n, d):
+    """Return (seconds(steps, network) a step, fresh network, problem) of full-batch steps of a rule."""
     data = SparseRegression(samples=n, dimension=d, test_samples=0)
-    spec = DiagonalSpec(data, ALPHA, rule, RADIUS, step_size=0.1 * STEP_SIZE)
+    spec = DiagonalSpec(data, ALPHA, rule, RADIUS, step_size=SMALL_STEP)
     instance, update, order = draw_regression(data, spec.seed), spec.update_rule(rule, n), np.arange(n)[None]
 
     def seconds(steps, network):
         return clocked(lambda: network.advance(order, 0, 0, steps, n, spec.step_size, update, 0.0), steps)
 
-    job, network, u, v = f"diagonal {rule} step, {n} x {d}", DiagonalNetwork(instance, ALPHA), *starting(d)
+    return seconds, lambda: DiagonalNetwork(instance, ALPHA), instance
+
+
+def against_machine(rule, n, d, against, target, repetitions=9):
+    """Return the row of a kernel's rate as a share of the core's."""
+    seconds, fresh, instance = stepper(rule, n, d)
+    job, network, u, v = f"diagonal {rule} step, {n} x {d}", fresh(), np.full(d, 2.0 * ALPHA), np.zeros(d)
     seconds(5, network)
     for _ in range(5):
-        u, v = TUNED[rule](instance.X, instance.y, u, v, spec.step_size, RADIUS, None)
+        u, v = TUNED[rule](instance.X, instance.y, u, v, SMALL_STEP, RADIUS, None)
     agree(job, u * v, network.beta(), AGREEMENT)
 
     if against == "matrix product":
@@ -102,10 +109,5 @@ def against_machine(rule, n, d, against, target, repetitions=9):
     else:
         unit, work, rate = "bytes", 8 * PASSES[rule] * n * d, partial(read_rate, 8 * n * d)
     steps = int(2e8 / (MULTIPLY_ADDS[rule] * n * d))
-    theirs, ours = paired(rate, lambda: work / seconds(steps, DiagonalNetwork(instance, ALPHA)), repetitions)
+    theirs, ours = paired(rate, lambda: work / seconds(steps, fresh()), repetitions)
     return Row(job, against, ours / theirs, "%", target, note=rates(ours, theirs, unit))
-
-
-def starting(d):
-    """Return NumPy's u and v (d,) for w± = alpha."""
-    return np.full(d, 2.0 * ALPHA), np.zeros(d)

@@ -3,7 +3,7 @@
     python -m pytest benchmarks/kernels.py [--benchmark-autosave] [--benchmark-compare]
 
 Needs `pip install -e '.[bench]'`; a plain `pytest` does not come here. Times are of many steps at once, from the same
-state each time.
+state each time; `--benchmark-timer=time.process_time` counts CPU time, where other work shares the cores.
 """
 
 import numpy as np
