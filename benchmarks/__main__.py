@@ -12,8 +12,6 @@ import importlib
 import sys
 import time
 
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 from benchmarks.machine import facts
 from benchmarks.measure import Disagreement, show, write
 
@@ -32,17 +30,15 @@ def chosen(names):
 
 
 def measure(jobs):
-    """Return (rows, failures) of the jobs, telling which one is being measured."""
+    """Return (rows, failures) of the jobs, telling how long each took."""
     rows, failures = [], []
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    with Progress(*columns, transient=True, refresh_per_second=1) as progress:
-        for name in jobs:
-            progress.add_task(name)
-            module, _, job = name.partition(".")
-            try:
-                rows.extend(getattr(importlib.import_module(f"benchmarks.{module}"), job)())
-            except Disagreement as error:
-                failures.append(f"{name}: {error}")
+    for name in jobs:
+        start, (module, _, job) = time.perf_counter(), name.partition(".")
+        try:
+            rows.extend(getattr(importlib.import_module(f"benchmarks.{module}"), job)())
+        except Disagreement as error:
+            failures.append(f"{name}: {error}")
+        print(f"{name} {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     return rows, failures
 
 
