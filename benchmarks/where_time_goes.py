@@ -31,7 +31,7 @@ from theory.scan_command import specify_of
 
 PARTS = {  # part: functions of simulate, none within another
     "draw": (
-        ("conv_run.py", "build_network"), ("diagonal_run.py", "load_regression"), ("finite_sum_run.py", "load"),
+        ("conv_run.py", "build_network"), ("regression.py", "load_regression"), ("finite_sum_run.py", "load"),
     ),
     "steps": (("conv.py", "take_steps"), ("diagonal.py", "advance"), ("finite_sum.py", "advance")),
     "batches": (("update.py", "order"), ("sampling.py", "order")),
