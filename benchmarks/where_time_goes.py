@@ -2,18 +2,18 @@
 
     python -m benchmarks.where_time_goes [--json FILE]
 
-Shares of the CPU time of one process, kernels loaded, by cProfile: what is counted is the time within a function and
-all that it calls. Python is slower under the profiler, so the rest, which is Python, is rather less; the milliseconds
-are without it.
+Shares of the CPU time of one process, kernels loaded, each part by the clock around its functions.
 """
 
 import argparse
-import cProfile
+import importlib
 import json
-import pstats
 import tempfile
 import time
+from contextlib import ExitStack, contextmanager
+from functools import reduce, wraps
 from pathlib import Path
+from unittest.mock import patch
 
 from rich.console import Console
 from rich.table import Table
@@ -29,18 +29,23 @@ from simulate.scan import Plan, opened
 from simulate.signal_noise import SignalNoise
 from theory.scan_command import specify_of
 
-PARTS = {  # part: functions of simulate, none within another
+PARTS = {  # part: where its functions are found when they are called, none within another
     "draw": (
-        ("conv_run.py", "build_network"), ("regression.py", "load_regression"), ("finite_sum_run.py", "load"),
+        "simulate.conv_run:build_network", "simulate.diagonal_run:load_regression",
+        "simulate.finite_sum_run:FiniteSumSpec.load",
     ),
-    "steps": (("conv.py", "take_steps"), ("diagonal.py", "advance"), ("finite_sum.py", "advance")),
-    "batches": (("update.py", "order"), ("sampling.py", "order")),
+    "batches": ("simulate.update:Batches.order",),
+    "steps": (
+        "simulate.conv:GramNetwork.take_steps", "simulate.diagonal:DiagonalNetwork.advance",
+        "simulate.finite_sum:Descent.advance",
+    ),
     "recording": (
-        ("conv.py", "observe"), ("diagonal.py", "observe"), ("diagonal.py", "describe"),
-        ("finite_sum.py", "observe"), ("finite_sum.py", "describe"),
+        "simulate.conv:Network.observe", "simulate.diagonal:DiagonalNetwork.observe",
+        "simulate.diagonal:DiagonalNetwork.describe", "simulate.finite_sum:Descent.observe",
+        "simulate.finite_sum:Descent.describe",
     ),
-    "test error": (("generalisation.py", "clean_error"), ("conv_run.py", "class_correlation")),
-    "store": (("store.py", "put"),),
+    "test error": ("simulate.conv_run:clean_error", "simulate.conv_run:class_correlation"),
+    "store": ("simulate.store:Store.put",),
 }  # fmt: skip
 RECORD = tuple(range(0, 1000, 10))
 
@@ -70,27 +75,33 @@ def scan():
 
 
 def shares(call, times):
-    """Return {part: share} and the CPU seconds of a call, over `times` of them."""
+    """Return {part: share} of the CPU seconds of a call, and these, over `times` of them."""
     call()
-    plain = clocked(lambda: [call() for _ in range(times)], times)
-    profile = cProfile.Profile(time.process_time)
-    profile.enable()
-    for _ in range(times):
-        call()
-    profile.disable()
-    stats = pstats.Stats(profile)
-    spent = {part: sum(_within(stats, *name) for name in names) for part, names in PARTS.items()}
-    found = {part: seconds / stats.total_tt for part, seconds in spent.items()}
-    return {**found, "rest": 1.0 - sum(found.values())}, plain
+    with ExitStack() as stack:
+        spent = {part: [stack.enter_context(watched(name)) for name in names] for part, names in PARTS.items()}
+        total = clocked(lambda: [call() for _ in range(times)])
+    found = {part: sum(map(sum, seconds)) / total for part, seconds in spent.items()}
+    return {**found, "rest": 1.0 - sum(found.values())}, total / times
 
 
-def _within(stats, file, name):
-    """CPU seconds within simulate's functions of that name, called from elsewhere."""
-    return sum(
-        cumulative
-        for (path, _, function), (_, _, _, cumulative, _) in stats.stats.items()
-        if function == name and Path(path).parts[-2:] == ("simulate", file)
-    )
+@contextmanager
+def watched(place):
+    """Give a list that grows by the CPU seconds of every call of a function."""
+    module, _, names = place.partition(":")
+    *outer, name = names.split(".")
+    owner, seconds = reduce(getattr, outer, importlib.import_module(module)), []
+    function = getattr(owner, name)
+
+    @wraps(function)
+    def timed(*args, **options):
+        start = time.process_time()
+        try:
+            return function(*args, **options)
+        finally:
+            seconds.append(time.process_time() - start)
+
+    with patch.object(owner, name, timed):
+        yield seconds
 
 
 def main():
