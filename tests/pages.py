@@ -71,3 +71,27 @@ def copy_of_the_project(folder: Path) -> Path:
     for name in ("sharpbounds.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     return folder
+
+
+def claim_row(claim) -> str:
+    """Return the line that tells a claim in the table of its paper's page."""
+    formula = ",\\quad ".join(piece.strip() for piece in claim.formula.split("\\qquad"))
+    formula = formula.replace("|", "\\vert ").replace("\\operatorname", "\\mathrm")  # code hosts refuse the latter
+    verdict = str(claim.expected_in("quick"))
+    if claim.twin:
+        verdict = f"**{verdict}**; holds: {claim.twin.title}"
+    return f"| `{claim.id}` | $`{formula}`$ | {verdict}{' · ours' if claim.ours else ''} |"
+
+
+def formulas(page: str) -> tuple[list[str], list[str]]:
+    """Return the LaTeX of a page: what stands between dollars, where Markdown has its say, and what it leaves alone."""
+    kept = re.findall(r"^ *```math\n(.*?)```", page, re.DOTALL | re.MULTILINE) + re.findall(r"\$`([^`]+)`\$", page)
+    plain = re.sub(r"^ *```.*?^ *```$|\$`[^`]+`\$", "", page, flags=re.DOTALL | re.MULTILINE)
+    plain = re.sub(r"^    .*$", "", re.sub(r"`[^`\n]+`", "", plain), flags=re.MULTILINE)
+    return re.findall(r"\$([^$]+)\$", plain), kept
+
+
+if __name__ == "__main__":  # the rows of some claims, to be put into their page
+    from theory.registry import select
+
+    print("\n".join(claim_row(claim) for claim in select(sys.argv[1:])))

@@ -1,16 +1,21 @@
 """What the documents say: the claims they name exist, the commands they show are commands."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from latex2mathml.converter import convert
+from latex2mathml.exceptions import ExtraLeftOrMissingRightError, NoAvailableTokensError
+from pages import ROOT, claim_row, formulas
 
 import sharpbounds
 from theory.registry import claims, papers
 
-ROOT = Path(__file__).parents[1]
+SIMULATED = ("conv", "diagonal", "finite-sum")
+PAGES = {"ours": "asymptotics.md"}  # a paper's page has its key as its name, but for these
 DOCUMENTS = [ROOT / "README.md", ROOT / "theory" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -18,6 +23,88 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "theory" / "README.md", *sorted((ROOT / 
 def test_named_claims_exist(document):
     named = set(re.findall(rf"(?:{'|'.join(papers())})/[a-z0-9-]+(?=[`\s])", document.read_text()))
     assert named <= set(claims())
+
+
+@pytest.mark.parametrize("key", papers())
+def test_the_page_of_a_paper_has_its_claims(key):
+    """Every one, as the registry has it, and no other; `python tests/pages.py 'chen2023/*'` prints such rows."""
+    text = (ROOT / "docs" / PAGES.get(key, f"{key}.md")).read_text()
+    shown = [line for line in text.splitlines() if line.startswith(f"| `{key}/")]
+    assert sorted(shown) == sorted(claim_row(claim) for claim in claims().values() if claim.id.startswith(f"{key}/"))
+    arxiv = papers()[key].arxiv
+    assert not arxiv or f"arXiv:{arxiv}" in text
+
+
+def letters():
+    """Return every option of `simulate`, and every letter that `show` takes of some claim."""
+    commands = [sharpbounds.main.get_command(None, "simulate").get_command(None, m) for m in SIMULATED]
+    options = {option for command in commands for parameter in command.params for option in parameter.opts}
+    return options | {f"--{letter}" for claim in claims().values() for letter in claim.parameters}
+
+
+def defined(source):
+    """Return the names that a source defines or keeps: functions, classes, fields, arguments, variables, keys."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.id if isinstance(node, ast.Name) else node.attr)
+        elif isinstance(node, ast.Dict):
+            found |= {key.value for key in node.keys if isinstance(key, ast.Constant)}
+    return found
+
+
+def symbol_rows():
+    """Yield (options, names, file) of each row of the symbol table."""
+    for line in (ROOT / "docs" / "symbols.md").read_text().splitlines():
+        if line.startswith("| ") and not line.startswith("| symbol"):
+            *_, options, names, file = (re.findall(r"`([^`]+)`", cell) for cell in line.strip("|").split("|"))
+            yield options, names, *file
+
+
+def test_symbols_have_their_options_and_names():
+    rows, known = list(symbol_rows()), letters()
+    assert len(rows) > 50
+    for options, names, file in rows:
+        assert set(options) <= known, options
+        assert names, file
+        assert set(names) <= defined((ROOT / file).read_text()), (names, file)
+    assert not {"--signal", "--Rho"} & known  # the control
+    assert "nonsense" not in defined("def f(x: int): nonsense(y)") > {"f"}
+
+
+def traps(formula):
+    """Return what Markdown, or a code host, would take out of a formula between dollars: escapes, emphasis, tags, …"""
+    return re.findall(r"\\[^a-zA-Z\s]|[*<|]|\\operatorname", formula)
+
+
+def well_formed(formula):
+    """Return whether a formula is LaTeX, every command in it a known one and every brace closed."""
+    try:
+        return re.search(r">(\\[a-zA-Z]|[{}]<)", convert(formula)) is None
+    except (NoAvailableTokensError, ExtraLeftOrMissingRightError):
+        return False
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_formulas_can_be_read(document):
+    """They are LaTeX, and what stands between dollars reaches whoever sets it."""
+    exposed, kept = formulas(document.read_text())
+    assert not [(formula, traps(formula)) for formula in exposed if traps(formula)]
+    assert not [formula for formula in (*exposed, *kept) if not well_formed(formula)]
+
+
+def test_unreadable_formulas_are_seen():
+    """The control."""
+    exposed, kept = formulas("a $x_1$ `$y$` $`z\\,z`$\n```math\nu\n```\n    $v$ = 1\n and $\\lVert\nw\\rVert$")
+    assert (exposed, kept) == (["x_1", "\\lVert\nw\\rVert"], ["u\n", "z\\,z"])
+    assert all(traps(formula) for formula in (r"a\,b", "a*", r"\{a\}", "a<b", "|a|", r"\operatorname{tr}"))
+    assert not traps(r"\lVert a\rVert \lt \mathrm{tr}\ b")
+    assert well_formed(r"\frac{1}{2}")
+    assert not any(map(well_formed, (r"\frac{1}{", r"a}b", r"\left(a", r"\nosuchletter a")))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
