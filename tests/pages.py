@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _STEP = re.compile(
-    r"```python\n(?P<source>.*?)```"
+    r"```python\n(?P<source>.*?)```|```diff\n(?P<change>.*?)```"
     r"|(?P<commands>(?:^    (?:sharpbounds|python|python3|pip|\.) [^\n]*\n(?:(?<=\\\n)[^\n]*\n)*)+)"
     r"(?:\n```\n(?P<shown>.*?)```)?",
     re.DOTALL | re.MULTILINE,
@@ -17,7 +17,7 @@ _STEP = re.compile(
 
 
 def steps(page: str):
-    """Yield (file, source) and (commands, output shown or None) of a page in its order.
+    """Yield (file, source), ("diff", change) and (commands, output shown or None) of a page in its order.
 
     A Python block belongs to the last `FILE.py` that the text before it names. Indented lines that begin with the name
     of a program are commands, a block right below them is what they print.
@@ -25,6 +25,8 @@ def steps(page: str):
     for match in _STEP.finditer(page):
         if match["source"]:
             yield re.findall(r"`([\w/]+\.py)`", page[: match.start()])[-1], match["source"]
+        elif match["change"]:
+            yield "diff", match["change"]
         else:
             yield re.sub(r"^    ", "", match["commands"], flags=re.MULTILINE), match["shown"]
 
@@ -52,6 +54,9 @@ def run_page(page: str, folder: Path, **environment) -> list[int]:
         if name.endswith(".py"):
             blocks.setdefault(name, {})[text.split()[0]] = text
             (folder / name).write_text("\n\n".join(blocks[name].values()))
+            continue
+        if name == "diff":
+            subprocess.run(["git", "apply", "--unidiff-zero", "-"], cwd=folder, input=text, text=True, check=True)
             continue
         found = subprocess.run(
             ["bash", "-ec", name], cwd=folder, env={**os.environ, **variables, **environment}, capture_output=True,
