@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,27 +13,52 @@ from latex2mathml.exceptions import ExtraLeftOrMissingRightError, NoAvailableTok
 from pages import ROOT, claim_row, formulas
 
 import sharpbounds
+from theory.claim import Outcome
 from theory.registry import claims, papers
 
 SIMULATED = ("conv", "diagonal", "finite-sum")
-PAGES = {"ours": "asymptotics.md"}  # a paper's page has its key as its name, but for these
-DOCUMENTS = [ROOT / "README.md", ROOT / "theory" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+DOCUMENTS = [ROOT / "README.md", ROOT / "theory" / "README.md", *sorted(DOCS.glob("*.md"))]
+
+
+def page_of(key):
+    """Return the name of a paper's page; those that have none of their own share one."""
+    if key == "ours":
+        return "asymptotics.md"
+    return f"{key}.md" if (DOCS / f"{key}.md").exists() else "further.md"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_named_claims_exist(document):
-    named = set(re.findall(rf"(?:{'|'.join(papers())})/[a-z0-9-]+(?=[`\s])", document.read_text()))
-    assert named <= set(claims())
+    text = document.read_text()
+    named = set(re.findall(rf"(?:{'|'.join(papers())})/[a-z0-9-]+(?=[`\s])", text))
+    assert named <= set(claims()) | set(re.findall(r'^ +id="(.*)",$', text, re.MULTILINE))  # or the page makes it
 
 
 @pytest.mark.parametrize("key", papers())
-def test_the_page_of_a_paper_has_its_claims(key):
+def test_the_page_of_a_paper_names_its_claims(key):
+    text, arxiv = (DOCS / page_of(key)).read_text(), papers()[key].arxiv
+    assert not [name for name in claims() if name.startswith(f"{key}/") and f"`{name}`" not in text]
+    assert arxiv in text
+
+
+@pytest.mark.parametrize("key", [key for key in papers() if page_of(key) != "further.md"])
+def test_the_page_of_a_paper_tells_its_claims(key):
     """Every one, as the registry has it, and no other; `python tests/pages.py 'chen2023/*'` prints such rows."""
-    text = (ROOT / "docs" / PAGES.get(key, f"{key}.md")).read_text()
-    shown = [line for line in text.splitlines() if line.startswith(f"| `{key}/")]
+    shown = [line for line in (DOCS / page_of(key)).read_text().splitlines() if line.startswith(f"| `{key}/")]
     assert sorted(shown) == sorted(claim_row(claim) for claim in claims().values() if claim.id.startswith(f"{key}/"))
-    arxiv = papers()[key].arxiv
-    assert not arxiv or f"arXiv:{arxiv}" in text
+
+
+def test_the_counts_of_the_readme():
+    """Claims of each page, and how many are expected to hold, to fail, and to be out of scope."""
+    expected = {}
+    for name, claim in claims().items():
+        expected.setdefault(page_of(name.partition("/")[0]), Counter())[claim.expected_in("quick")] += 1
+    outcomes = (Outcome.HOLDS, Outcome.VIOLATED, Outcome.OUT_OF_SCOPE)
+    counts = {page: (found.total(), *(found[outcome] for outcome in outcomes)) for page, found in expected.items()}
+    text = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| \[.*?\]\(docs/(.*?)\).*?((?: \| \d+){4}) \|$", text, re.MULTILINE)
+    assert {page: tuple(int(number) for number in numbers.split(" | ")[1:]) for page, numbers in rows} == counts
 
 
 def letters():
@@ -59,7 +85,7 @@ def defined(source):
 
 def symbol_rows():
     """Yield (options, names, file) of each row of the symbol table."""
-    for line in (ROOT / "docs" / "symbols.md").read_text().splitlines():
+    for line in (DOCS / "symbols.md").read_text().splitlines():
         if line.startswith("| ") and not line.startswith("| symbol"):
             *_, options, names, file = (re.findall(r"`([^`]+)`", cell) for cell in line.strip("|").split("|"))
             yield options, names, *file
@@ -128,7 +154,7 @@ def test_shown_commands_are_understood():
 def test_shown_scan_is_understood(tmp_path, monkeypatch):
     """The config file and the grids of docs/scan.md are read, and count what they say."""
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "scan.md").read_text()
+    text = (DOCS / "scan.md").read_text()
     (toml,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     Path("scan.toml").write_text(toml)
     (line,) = (x for x in text.replace("\\\n", " ").splitlines() if x.endswith("--dry-run"))
