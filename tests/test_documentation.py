@@ -102,6 +102,15 @@ def test_symbols_have_their_options_and_names():
     assert "nonsense" not in defined("def f(x: int): nonsense(y)") > {"f"}
 
 
+def test_the_proof_names_code_and_tests_that_exist():
+    """The table below the proof in docs/engine.md."""
+    table = re.findall(r"^\| [^`\n]* \| (.*) \| (.*) \|$", (DOCS / "engine.md").read_text(), re.MULTILINE)
+    for cells, folder in zip(zip(*table, strict=True), (ROOT / "simulate", ROOT / "tests" / "simulate"), strict=True):
+        names = set(re.findall(r"\w+", " ".join(re.findall(r"`([\w.]+)`", " ".join(cells)))))
+        assert len(names) > 10
+        assert names <= set().union(*(defined(path.read_text()) for path in folder.glob("*.py")))
+
+
 def traps(formula):
     """Return what Markdown, or a code host, would take out of a formula between dollars: escapes, emphasis, tags, …"""
     return re.findall(r"\\[^a-zA-Z\s]|[*<|]|\\operatorname", formula)
