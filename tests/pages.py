@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from simulate.compiled import cache_folder, fingerprint
+
 ROOT = Path(__file__).parents[1]
 _STEP = re.compile(
     r"```python\n(?P<source>.*?)```|```diff\n(?P<change>.*?)```"
@@ -37,6 +39,15 @@ def shows(shown: str, printed: str) -> bool:
     return re.fullmatch(r"\s*" + pattern + r"\s*", printed, re.DOTALL) is not None
 
 
+def lend_kernels(folder: Path) -> Path:
+    """Make a cache without any run, with the kernels that are compiled already, and return it."""
+    kernels = cache_folder() / f"kernels-{fingerprint()}"
+    kernels.mkdir(parents=True, exist_ok=True)
+    folder.mkdir()
+    (folder / kernels.name).symlink_to(kernels)
+    return folder
+
+
 def run_page(page: str, folder: Path, **environment) -> list[int]:
     """Make the files of a page and run its commands in a folder, as they are written; return their exit statuses.
 
@@ -49,6 +60,7 @@ def run_page(page: str, folder: Path, **environment) -> list[int]:
     program.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'import sharpbounds; sharpbounds.main()' \"$@\"\n")
     program.chmod(0o755)
     variables = {"PYTHONPATH": str(ROOT), "HOME": str(folder), "PATH": f"{bin_folder}:{os.environ['PATH']}"}
+    variables["SHARPBOUNDS_CACHE"] = str(lend_kernels(folder / "cache"))
     blocks, statuses = {}, []
     for name, text in steps(page):
         if name.endswith(".py"):

@@ -54,7 +54,7 @@ def file(tmp_path):
 
 def test_the_page_as_it_is_written(tmp_path):
     """Its file and its commands, one by one, in a folder far from the project; the output is the one shown."""
-    assert run_page(PAGE, tmp_path, SHARPBOUNDS_CACHE=str(tmp_path / "cache")) == [1, 0, 0, 0]
+    assert run_page(PAGE, tmp_path) == [1, 0, 0, 0]
     assert not (tmp_path / "__pycache__").exists()
 
 
