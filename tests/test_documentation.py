@@ -142,10 +142,24 @@ def test_unreadable_formulas_are_seen():
     assert not any(map(well_formed, (r"\frac{1}{", r"a}b", r"\left(a", r"\nosuchletter a")))
 
 
+def anchors(page):
+    """Return what code hosts call the headings of a page: words in small letters, parted by hyphens."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document):
-    for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
-        assert (document.parent / target).exists(), target
+    for target in re.findall(r"\]\(([^):]+)\)", document.read_text()):
+        path, _, heading = target.partition("#")
+        found = document.parent / path if path else document
+        assert found.exists(), target
+        assert not heading or heading in anchors(found.read_text()), target
+
+
+def test_headings_have_anchors():
+    page = "# Fast, and *how* (2.1)\n## A-b\n```\n# no\n```\n"
+    assert anchors(page) == {"fast-and-how-21", "a-b"}
 
 
 def test_shown_commands_are_understood():
