@@ -92,12 +92,12 @@ def copy_of_the_project(folder: Path) -> Path:
 
 def claim_row(claim) -> str:
     """Return the line that tells a claim in the table of its paper's page."""
-    formula = ",\\quad ".join(piece.strip() for piece in claim.formula.split("\\qquad"))
-    formula = formula.replace("|", "\\vert ").replace("\\operatorname", "\\mathrm")  # code hosts refuse the latter
+    formula = claim.formula.replace("|", "\\vert ").replace("\\operatorname", "\\mathrm")  # code hosts refuse these
+    pieces = ", ".join(f"$`{piece.strip()}`$" for piece in formula.split("\\qquad"))
     verdict = str(claim.expected_in("quick"))
     if claim.twin:
         verdict = f"**{verdict}**; holds: {claim.twin.title}"
-    return f"| `{claim.id}` | $`{formula}`$ | {verdict}{' · ours' if claim.ours else ''} |"
+    return f"| `{claim.id}` | {pieces} | {verdict}{' · ours' if claim.ours else ''} |"
 
 
 def formulas(page: str) -> tuple[list[str], list[str]]:
