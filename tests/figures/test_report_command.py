@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import threading
 import zipfile
-from configparser import ConfigParser
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -335,27 +334,6 @@ def test_bad_options_are_one_error(rows, tmp_path):
     ):  # fmt: skip
         result = call("--workers", 1, "--out", tmp_path / "out", *options)
         assert (result.exit_code, naming in result.stderr) == (2, True), result.stderr
-
-
-def test_what_pages_are_made_of_is_installed():
-    """Every package is named in setup.cfg, and so is every file in one that is no module."""
-    root = Path(pages.__file__).parents[2]
-    config = ConfigParser()
-    config.read(root / "setup.cfg")
-    packages = config["options"]["packages"].split()
-    data = {place: patterns.split() for place, patterns in config["options.package_data"].items()}
-    folders = {
-        str(path.parent.relative_to(root)) for room in ("simulate", "theory", "figures")
-        for path in (root / room).rglob("__init__.py")
-    }  # fmt: skip
-    assert {name.replace(".", "/") for name in packages} == folders
-    globs = [f"{place.replace('.', '/')}/{name}" for place, names in data.items() for name in names]
-    installed = {path for pattern in globs for path in root.glob(pattern)}
-    loose = {
-        path for room in ("simulate", "theory", "figures") for path in (root / room).rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc", ".nbi", ".nbc") and path.name != "README.md"
-    }  # fmt: skip
-    assert loose == installed
 
 
 # in a browser
