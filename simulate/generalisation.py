@@ -79,7 +79,7 @@ def smoothed_error(network, noise_std: float) -> tuple[float, float]:
 
 
 def _sums(steps):
-    """Sums of the first 0, 1, … steps, along the last axis."""
+    """Return sums of the first 0, 1, … steps, along the last axis."""
     return np.concatenate([np.zeros_like(steps[:, :1]), np.cumsum(steps, axis=1)], axis=1)
 
 
@@ -95,7 +95,7 @@ def _pieces_below(edges, slope, offset, level):
 
 
 def _response(network, noise_std):
-    """a₊, −a₋ and a factor F (2m, 2m) with ⟨W, xi⟩ = Fᵀz, z normal, its leading row first; None if not finite."""
+    """Return a₊, −a₋ and a factor F (2m, 2m) with ⟨W, xi⟩ = Fᵀz, z normal, leading row first; None if not finite."""
     signal = network.projections()[:, 0]
     covariance = network.covariance()
     if not (np.isfinite(signal).all() and np.isfinite(covariance).all()):

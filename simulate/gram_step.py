@@ -168,7 +168,7 @@ def pull(G, c, members, H, on, JDG, panel):
 
 @kernel
 def gain(A, c, members, H, on, step_size, shrink, panel):
-    """A = shrink · A + step_size · D, with the D of `pull`."""
+    """Set A = shrink · A + step_size · D, with the D of `pull`."""
     A, c, members, H, on = borrowed(A), borrowed(c), borrowed(members), borrowed(H), borrowed(on)
     for q in range(on.shape[1]):
         at = q * LANES * len(panel)

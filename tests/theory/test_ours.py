@@ -48,7 +48,7 @@ def test_relu_variance_does_not_cancel():
 
 
 def response_error(g, K_d, K_o, K_x, m, shift):
-    """The error itself, by scrambled Sobol points in all 2m + 3 normals."""
+    """Return the error itself, by scrambled Sobol points in all 2m + 3 normals."""
     nets = [qmc.Sobol(2 * m + 3, rng=np.random.default_rng(k)).random_base2(14) for k in range(4)]
     z = ndtri(np.clip(np.concatenate(nets), 2.0**-54, 1.0 - 2.0**-53))
     r = K_x / K_o

@@ -246,7 +246,7 @@ def test_ordering():
 
 
 def _case(kind):
-    """Samples and prediction of each kind that clearly hold, and a false prediction."""
+    """Return samples and prediction of each kind that clearly hold, and a false prediction."""
     if kind in (Kind.RATE, Kind.PHASE_BOUNDARY):
         return power_law(0.25), 0.25, 0.75
     if kind is Kind.LIMIT:
