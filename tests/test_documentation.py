@@ -112,7 +112,7 @@ def test_the_proof_names_code_and_tests_that_exist():
 
 
 def traps(formula):
-    """Return what Markdown, or a code host, would take out of a formula between dollars: escapes, emphasis, tags, …"""
+    """Return what Markdown, or a code host, would take out of a formula between dollars: escapes, emphasis, tags."""
     return re.findall(r"\\[^a-zA-Z\s]|[*<|]|\\operatorname", formula)
 
 

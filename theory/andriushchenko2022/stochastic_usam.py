@@ -157,7 +157,7 @@ def observe_gradients_searched(settings, runner):
 
 
 def observe_waves_searched(settings, runner):
-    """The same of x²/2 ± w cos(10 x)/10, w = settings["wave"], of variance at most w²; beta = 1, or 1 + 10 w."""
+    """Return the same of x²/2 ± w cos(10 x)/10, w = settings["wave"], of variance at most w²; beta = 1, or 1 + 10 w."""
     from simulate.objective import finite_sum
     from simulate.sampling import sampling
 

@@ -114,7 +114,7 @@ def observe_moments(settings):
 
 
 def observe_paths(settings, runner):
-    """Sampled paths (problems, seeds) of SAM and Unified SAM after settings["long"] relaxation times."""
+    """Return sampled paths (problems, seeds) of SAM and Unified SAM after settings["long"] relaxation times."""
     specs, rows, seeds = [], [], range(settings["seed"], settings["seed"] + settings["seeds"])
     for k, (problem, draws, rng) in enumerate(
         instances({**settings, "problems": settings["sampled problems"]}, PL_FAMILIES)

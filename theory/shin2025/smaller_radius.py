@@ -1,4 +1,4 @@
-"""Is a minimum that is stable at a radius stable at every smaller one?
+"""A minimum that is stable at a radius is stable at every smaller one: in one step, not in mean square.
 
 Setting. One family of Hessians, one step size, two radii rho' < rho.
 
