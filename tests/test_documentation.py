@@ -157,6 +157,12 @@ def test_links_lead_somewhere(document):
         assert not heading or heading in anchors(found.read_text()), target
 
 
+def test_the_index_has_every_page():
+    """docs/README.md links all of docs/."""
+    linked = set(re.findall(r"\]\(([^)#]+)\)", (DOCS / "README.md").read_text()))
+    assert {path.name for path in DOCS.glob("*.md")} - linked == {"README.md"}
+
+
 def test_headings_have_anchors():
     page = "# Fast, and *how* (2.1)\n## A-b\n```\n# no\n```\n"
     assert anchors(page) == {"fast-and-how-21", "a-b"}
