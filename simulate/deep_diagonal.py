@@ -2,7 +2,7 @@
 
     f = Σ_j mu_j Π_l w_lj,   loss ell(f), ell' < 0,   −∇_l L = c u_l,   u_l = mu ∘ Π_{k ≠ l} w_k,   c = −ell'(f) > 0.
 
-SAM steps along u at w + e, e = −rho u/‖u‖₂ ("euclidean") or −rho sign u ("largest", l∞-SAM; the sign of 0 is 0). The
+SAM steps along u at w + e, e = −rho u/‖u‖₂ ("euclidean") or −rho sign u ("largest", ℓ∞-SAM; the sign of 0 is 0). The
 slope c of the loss, taken at the perturbed weights, enters neither e nor the direction of a step: it is SAM's clock,
 and steps here are in units of it. Networks are stacked along axis 0: mu (B, d), W (B, L, d), radius (B,).
 """

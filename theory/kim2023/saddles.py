@@ -1,7 +1,7 @@
 """Saddles attract USAM if its radius is large enough.
 
-Setting. x = 0 is a saddle of f: ∇f(0) = 0, and its Hessian H has negative eigenvalues lam_1 < 0, positive ones, and no 0.
-USAM's steps x ← x − eta ∇f(x + rho ∇f(x)) from near by.
+Setting. x = 0 is a saddle of f: ∇f(0) = 0, and the Hessian H there has negative eigenvalues, lam_1 the least, and
+positive ones, none being 0. USAM's steps x ← x − eta ∇f(x + rho ∇f(x)) from near by.
 
 Claims. (1) With one negative eigenvalue lam_1 the saddle attracts, at steps that are small enough, iff rho > −1/lam_1.
 (2) With several of them that is false of the least, lam_1: what decides is the negative eigenvalue nearest to 0.
@@ -36,7 +36,7 @@ def critical_step(eigenvalues, rho):
 
 
 def saddle(eigenvalues, Q):
-    """Return a sum of waves z²/2 + b cos(10 z)/10, z along the columns of Q, with these eigenvalues of its Hessian at 0."""
+    """Return a sum of waves z²/2 + b cos(10 z)/10 along the columns of Q, its Hessian's eigenvalues at 0 these."""
     from simulate.objective import finite_sum
 
     d, curvature = len(eigenvalues), 4.0 * np.sign(eigenvalues)
@@ -171,8 +171,11 @@ CLAIMS = (
     Claim(
         id="kim2023/saddle-step",
         title="The largest step at which a saddle attracts USAM",
-        statement="a saddle attracts iff eta lam_i (1 + rho lam_i) is in 0 … 2 for every eigenvalue, also negative ones",
-        formula=r"\eta_c=\frac2{\max_i\lambda_i(1+\rho\lambda_i)} \qquad \rho>-\frac1{\lambda_i}\text{ where }\lambda_i<0",
+        statement="a saddle attracts iff 0 < eta lam_i (1 + rho lam_i) < 2 for every eigenvalue, also negative ones",
+        formula=(
+            r"\eta_c=\frac2{\max_i\lambda_i(1+\rho\lambda_i)} \qquad "
+            r"\rho>-\frac1{\lambda_i}\text{ where }\lambda_i<0"
+        ),
         source="derived here (this file)",
         hypotheses=(STEP,),
         observe=observe_step,

@@ -9,8 +9,8 @@ Claim. With F = (n − m)/(m (n − 1)), h the mean of h_i, x* the minimiser of 
 
 the minimiser of f + (rho/2) f'² + ½ rho F V (`expected_step`). At m = n, n-SAM, it is x* itself.
 
-Why. With y = x − x*: g_i(x) = h_i y + g_i, f' = h y, and the mean step is h y + rho [h² y + F (mean h_i² y + mean h_i g_i −
-h² y)], which rises with y and vanishes at one point.
+Why. With y = x − x* sample i's gradient is h_i y + g_i and f' = h y: the mean step is along h y + rho [h² y +
+F (mean h_i² y + mean h_i g_i − h² y)], which rises with y and vanishes at one point.
 
 Source. Ours (derived above).
 """

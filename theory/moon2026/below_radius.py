@@ -1,16 +1,17 @@
-"""What starts below the radius of l∞-SAM is switched off, or stops at the radius, as the depth is even or odd.
+"""What starts below the radius of ℓ∞-SAM is switched off, or stops at the radius, as the depth is even or odd.
 
-Setting. `setting`: depth L, one sample, l∞-SAM's flow.
+Setting. `setting`: depth L, one sample, ℓ∞-SAM's flow.
 
-Claims. (1) If alpha_j < rho for every j, beta_j → 0 (L even) and beta_j → rho^L (L odd). (2) That is false beside a coordinate
-that starts above rho, of depth L ≥ 3: that one diverges before the others get there, and they end (`winner`) at
+Claims. (1) If alpha_j < rho for every j, beta_j → 0 (L even) and beta_j → rho^L (L odd). (2) At depth L ≥ 3 that is
+false beside a coordinate that starts above rho: it diverges before the others get there, and they end, as `winner` has
+it, at
 
     w_j = rho + v_j (1 − mu_j v_j^(L−2)/max_k mu_k (alpha_k − rho)₊^(L−2))^(−1/(L−2)),   v_j = alpha_j − rho,
 
 or at 0 where L is even and this is negative.
 
-Why. The perturbed weight is w_j − rho, and the flow w_j' = c mu_j (w_j − rho)^(L−1), c > 0: with an odd power it falls to 0,
-where the gradient vanishes, with an even one it rises to rho, where the perturbed gradient does.
+Why. The perturbed weight is w_j − rho, and the flow w_j' = c mu_j (w_j − rho)^(L−1), c > 0: with an odd power it falls
+to 0, where the gradient vanishes, with an even one it rises to rho, where the perturbed gradient does.
 
 Source. Moon, Si & Yun 2026; what ends it beside a winner is ours.
 """
@@ -53,7 +54,7 @@ BESIDE = RUNS | {"above": True, "ratios": (0.1, 0.9), "depths": (3, 4, 5), "step
 CLAIMS = (
     Claim(
         id="moon2026/below-radius",
-        title="What starts below l∞-SAM's radius ends at 0 or at the radius, by the depth's parity",
+        title="What starts below ℓ∞-SAM's radius ends at 0 or at the radius, by the depth's parity",
         statement="if alpha_j < rho for every j, beta_j → 0 at even depth L and rho^L at odd depth",
         source="Moon, Si & Yun 2026",
         hypotheses=(BELOW,),

@@ -7,10 +7,11 @@ Claim. Of two features the minor one, mu_j < mu_k, grows faster, relative to its
 
     n < rho (mu_j + mu_k).
 
-So at n the fastest feature is the one with mu_j nearest n/(2 rho), and while n grows the lead passes from minor to major.
+So at n the fastest feature is the one with mu_j nearest n/(2 rho), and while n grows the lead passes from minor to
+major.
 
-Why. The difference of the relative rates is (mu_j − mu_k)(1 − rho (mu_j + mu_k)/n); mu (1 − rho mu/n) is a parabola with its
-top at n/(2 rho).
+Why. The difference of the relative rates is (mu_j − mu_k)(1 − rho (mu_j + mu_k)/n); mu (1 − rho mu/n) is a parabola
+with its top at n/(2 rho).
 
 Source. Moon, Si & Yun 2026, for the order; where the lead passes is ours.
 """

@@ -1,7 +1,7 @@
 """Random deep diagonal networks, as every file here has them.
 
-f = Σ_j mu_j Π_l w_lj on one sample of label 1, mu_j > 0, all L layers starting at alpha > 0; the loss falls with f. SAM's
-flow, with radius rho; l∞-SAM perturbs by −rho sign(−∇L). The layers stay equal, w_l = w, and beta = w^L.
+f = Σ_j mu_j Π_l w_lj on one sample of label 1, mu_j > 0, all L layers starting at alpha > 0; the loss falls with f.
+SAM's flow with radius rho; ℓ∞-SAM perturbs by rho times the gradient's sign. The layers stay equal, w_l = w, and beta = w^L.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def draws(settings):
 
 
 def run(settings, depth, mu, alpha, rho):
-    """Return the weights (B, d) at the end of l∞-SAM's flow, or where the first is 10⁹ rho: every layer's, one is kept."""
+    """Return a layer's weights (B, d) at the end of ℓ∞-SAM's flow, or where the first of them is 10⁹ rho."""
     from simulate.deep_diagonal import flow
 
     W = np.repeat(alpha[:, None], depth, axis=1)

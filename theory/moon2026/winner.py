@@ -1,16 +1,17 @@
-"""Which coordinate l∞-SAM's flow chooses, and where it leaves the others.
+"""Which coordinate ℓ∞-SAM's flow chooses, and where it leaves the others.
 
-Setting. `setting`: depth L ≥ 3, one sample, l∞-SAM's flow; some coordinate starts above rho.
+Setting. `setting`: depth L ≥ 3, one sample, ℓ∞-SAM's flow; some coordinate starts above rho.
 
-Claims. (1) beta/‖beta‖₁ → e_k, k = argmax mu_j (alpha_j − rho)^(L−2) over alpha_j > rho. (2) Every coordinate ends where
+Claims. (1) beta/‖beta‖₁ → e_k, k = argmax mu_j (alpha_j − rho)^(L−2) over alpha_j > rho. (2) Every coordinate ends
+where
 
     ((w_j − rho)/(alpha_j − rho))^(2−L) = 1 − mu_j (alpha_j − rho)^(L−2)/max_k mu_k (alpha_k − rho)₊^(L−2),
 
 those below rho included, but at 0 where L is even and w_j would be negative.
 
-Why. v_j = w_j − rho obeys v_j' = c mu_j v_j^(L−1) with one clock c > 0 for all, until a w_j comes to 0. So v_j^(2−L) falls at the
-rate (L−2) mu_j in that clock's time, and the first to reach 0, at time 1/((L−2) max_k mu_k (alpha_k − rho)₊^(L−2)), diverges
-and stops the clock: the loss is 0 there.
+Why. v_j = w_j − rho obeys v_j' = c mu_j v_j^(L−1) with one clock c > 0 for all, until a w_j comes to 0. So v_j^(2−L)
+falls at the rate (L−2) mu_j in that clock's time, and the first to reach 0, at the time
+1/((L−2) max_k mu_k (alpha_k − rho)₊^(L−2)), diverges and stops the clock: the loss is 0 there.
 
 Source. Moon, Si & Yun 2026, for (1); (2) is ours.
 """
@@ -88,7 +89,7 @@ RUNS = {"above": True, "ratios": (0.1, 2.5), "depths": (3, 4, 5), "steps": 2000,
 CLAIMS = (
     Claim(
         id="moon2026/winner",
-        title="l∞-SAM's flow ends at one coordinate, chosen by what it exceeds the radius by",
+        title="ℓ∞-SAM's flow ends at one coordinate, chosen by what it exceeds the radius by",
         statement="beta/‖beta‖₁ → e_k, k = argmax mu_j (alpha_j − rho)^(L−2) over alpha_j > rho, depth L ≥ 3",
         formula=(
             r"\frac{\beta}{\lVert\beta\rVert_1}\to e_k \qquad "
@@ -105,8 +106,8 @@ CLAIMS = (
     ),
     Claim(
         id="moon2026/ends",
-        title="Where l∞-SAM's flow leaves every coordinate",
-        statement="(v_j/v_j0)^(2−L) → 1 − mu_j v_j0^(L−2)/max_k mu_k (v_k0)₊^(L−2), v = w − rho; or w_j = 0; depth L ≥ 3",
+        title="Where ℓ∞-SAM's flow leaves every coordinate",
+        statement="(v/v_0)^(2−L) → 1 − mu_j v_j0^(L−2)/max_k mu_k (v_k0)₊^(L−2), v = w − rho, or w_j → 0; depth L ≥ 3",
         formula=(
             r"\left(\frac{w_j-\rho}{\alpha_j-\rho}\right)^{2-L}\to"
             r"1-\frac{\mu_j(\alpha_j-\rho)^{L-2}}{\max_k\mu_k(\alpha_k-\rho)_+^{L-2}}"

@@ -1,9 +1,9 @@
 """How fast SAM drifts along the minimisers of a diagonal network, and down which sharpness.
 
-Setting. beta = w₊² − w₋², L = (1/4n)‖X beta − y‖² with many interpolators; s = w₊² + w₋². At an interpolator the Hessian's
-nonzero eigenvalues are those of K = (2/n) X diag(s) Xᵀ, lam the largest, simple, with unit eigenvector u; a sample's own
-Hessian has the one eigenvalue lam_i = 2 Σ_j x_ij² s_j, and the trace is their mean. SAM is normalised, rho → 0, and
-runs near the interpolators: w₊w₋, coordinate by coordinate, tells how far it has come along them.
+Setting. beta = w₊² − w₋², L = (1/4n)‖X beta − y‖² with many interpolators; s = w₊² + w₋². At an interpolator the
+Hessian's nonzero eigenvalues are those of K = (2/n) X diag(s) Xᵀ, lam the largest, simple, with unit eigenvector u; a
+sample's own Hessian has the one eigenvalue lam_i = 2 Σ_j x_ij² s_j, and the trace is their mean. SAM is normalised,
+rho → 0, and runs near the interpolators: w₊w₋, coordinate by coordinate, tells how far it has come along them.
 
 Claims. Per step of size gamma,
 
@@ -45,7 +45,7 @@ def amplification(u):
 def networks(settings):
     """Yield (network at an interpolator, its X, generator): n = 2 … 4 samples of d = 2n features.
 
-    Gradient descent from w₊ = w₋ = ½ has taken it there. `disjoint` samples have two features each, the others' being 0.
+    Gradient descent from w₊ = w₋ = ½ has taken it there. `disjoint` samples have two features each and none in common.
     """
     from simulate.diagonal import DiagonalNetwork
     from simulate.diagonal_run import DiagonalSpec, train_network
@@ -173,7 +173,7 @@ CLAIMS = (
     Claim(
         id="wen2023/one-sam-drift-steps",
         title="At steps that are not small 1-SAM drifts down another sharpness than the trace",
-        statement="a sample's part of the drift is (2/(2 − gamma lam_i))² times as fast, samples without common features",
+        statement="a sample's part of the drift is (2/(2 − gamma lam_i))² times as fast, if samples share no feature",
         formula=(
             r"\Delta\log(w_+w_-)_j=-2\gamma\rho^2\frac1n\sum_i\left(\frac2{2-\gamma\lambda_i}\right)^2"
             r"\frac{\partial\lambda_i}{\partial s_j}"
