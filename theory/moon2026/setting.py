@@ -1,7 +1,8 @@
 """Random deep diagonal networks, as every file here has them.
 
 f = Σ_j mu_j Π_l w_lj on one sample of label 1, mu_j > 0, all L layers starting at alpha > 0; the loss falls with f.
-SAM's flow with radius rho; ℓ∞-SAM perturbs by rho times the gradient's sign. The layers stay equal, w_l = w, and beta = w^L.
+SAM's flow with radius rho; ℓ∞-SAM perturbs by rho times the gradient's sign. The layers stay equal, w_l = w, and
+beta = w^L.
 """
 
 import numpy as np
