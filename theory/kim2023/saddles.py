@@ -47,7 +47,7 @@ def saddle(eigenvalues, Q):
 def problems(settings):
     """Yield (eigenvalues, the negative ones first and rising; basis; start; share; rho lam): drawn, or one by numbers.
 
-    The negative ones are from −1 to −0.25, each at most 0.7 times the one before, the positive ones from 0.2 to 1.
+    One or two negative ones from −1 to −0.25, the second 0.5 … 0.7 times the first; the positive ones from 0.2 to 1.
     """
     from simulate.streams import stream
 
@@ -65,7 +65,7 @@ def problems(settings):
 
 
 def _negative(lowest, ratio, count):
-    return -lowest * ratio ** np.arange(count)
+    return -lowest * np.array((1.0, ratio))[:count]
 
 
 def leaves(problem, start, eta, rho, steps):

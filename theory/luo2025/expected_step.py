@@ -20,8 +20,9 @@ from itertools import combinations, product
 
 import numpy as np
 
+from simulate.parameters import reject
 from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
-from theory.domain import Choice, Domain
+from theory.domain import Choice, Domain, Range
 from theory.finite_sums import SEARCHED, random_problem, searched
 
 FAMILIES = ("square", "full rank", "ridge")
@@ -43,7 +44,7 @@ def penalised(given, weight):
 
 
 def derivatives(problem, x):
-    """Return ∇f, H∇f = ½∇‖∇f‖² and mean H_i g_i − H∇f = ½∇tr V at x, (d,) each."""
+    """Return ∇f, H∇f = ½∇‖∇f‖² and mean H_i g_i − H∇f = ½∇tr V at x, (d,) each, and the mean of ‖g_i‖."""
     n, k, d = problem.samples, problem.rows, len(x)
     A, z = problem.A.reshape(n, k, d), (problem.A @ x).reshape(n, k)
     b = problem.targets.reshape(n, k)
@@ -56,7 +57,7 @@ def derivatives(problem, x):
     H = np.einsum("nk,nki,nkj->nij", bends, A, A) / k + problem.reg * np.eye(d)
     gradient = g.mean(axis=0)
     flat = H.mean(axis=0) @ gradient
-    return gradient, flat, np.einsum("nij,nj->i", H, g) / n - flat
+    return gradient, flat, np.einsum("nij,nj->i", H, g) / n - flat, np.linalg.norm(g, axis=1).mean()
 
 
 def mean_step(problem, m, replacement, x, rho):
@@ -95,11 +96,13 @@ def instances(settings, families):
 
 
 def observe(settings, runner):
-    """Observe E h_S, coordinate by coordinate of every problem, in units of the size of its terms: (points,)."""
+    """Observe E h_S, coordinate by coordinate of every problem, in units of what is added up to it: (points,)."""
     observed, given = [], {name: [] for name in ("gradient", "flat", "noise", "rho", "m", "n")}
     for problem, m, x, rho in instances(settings, FAMILIES):
-        terms = derivatives(problem, x)
-        unit = np.linalg.norm(terms[0]) + rho * (np.linalg.norm(terms[1]) + np.linalg.norm(terms[2]))
+        *terms, size = derivatives(problem, x)
+        unit = size + np.linalg.norm(x) + rho * (np.linalg.norm(terms[1]) + np.linalg.norm(terms[2]))
+        if "rows" in settings and not (share := np.linalg.norm(terms[0]) / unit) >= 0.01:
+            reject("share of the gradient", share, ">= 0.01 of what is added up: more than rounding")
         observed.append(mean_step(problem, m, settings["replacement"], x, rho) / unit)
         numbers = (*(term / unit for term in terms), *(np.full(len(x), value) for value in (rho, m, problem.samples)))
         for name, value in zip(given, numbers, strict=True):
@@ -111,7 +114,7 @@ def observe_order(settings, runner):
     """‖E h_S − its first order in rho‖ on logistic regression, in units of ‖∇f‖: (radii, problems)."""
     radii, columns = np.array(settings["rho L"]), []
     for problem, m, x, _ in instances(settings, ("logistic",)):
-        gradient, flat, noise = derivatives(problem, x)
+        gradient, flat, noise, _ = derivatives(problem, x)
         rhos = radii / problem.sample_lipschitz.max()
         first = [gradient + rho * (flat + settings["noise"] * noise_weight(m) * noise) for rho in rhos]
         left = [mean_step(problem, m, True, x, rho) - form for rho, form in zip(rhos, first, strict=True)]
@@ -129,7 +132,13 @@ WITHOUT = on(finite_population)
 NO_NOISE = Control("n-SAM's, without tr V", on(lambda m, n: 0.0 * m))
 DOMAIN = Domain(
     {name: c for name, c in SEARCHED.items() if name not in ("family", "sampling", "weights")}
-    | {"family": Choice(("square", "ridge")), "rho L": Choice((0.1, 0.01, 1.0, 10.0))},
+    | {
+        "family": Choice(("square", "ridge")),
+        "n": Range(2, 4, 2, integer=True),
+        "noise": Range(0.01, 1.0, 1.0, log=True),
+        "distance": Range(0.1, 100.0, 1.0, log=True),
+        "rho L": Range(0.01, 10.0, 0.1, log=True),
+    },
     settings={"sampling": "full", "weights": (1.0,) * 4},
     budget=300,
 )

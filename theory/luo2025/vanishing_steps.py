@@ -82,7 +82,7 @@ DOMAIN = Domain(
         runner,
     ),
     settings={"steps": (300, 10_000), "seeds": 8},
-    sure={"steps": (1000, 100_000), "seeds": 40},
+    sure={"steps": (3000, 300_000), "seeds": 40},
     budget=100,
 )  # fmt: skip
 

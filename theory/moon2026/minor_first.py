@@ -53,7 +53,7 @@ def observe(settings, runner):
 
     def passed(scale):
         W = layers(scale)
-        growth = ((step(mu, W, np.ones(len(mu)), rho, "euclidean") - W) / W)[:, 0]
+        growth = (step(mu, W, np.ones(len(mu)), rho, "euclidean") / W)[:, 0]
         return growth[rows, minor] < growth[rows, minor + 1]
 
     low, high = np.full(len(mu), -20.0), np.full(len(mu), 20.0)
