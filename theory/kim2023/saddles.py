@@ -123,8 +123,8 @@ def domain(negative, low):
 
 
 STEP = Hypothesis(
-    "step", "eta lam (1 + rho lam) < 2 for the largest eigenvalue lam of either sign of H",
-    lambda a: 2.0 / max(a["eta"] * a["lam"] * (1.0 + a["rho"] * a["lam"]), 1e-200),
+    "step", "eta lam (1 + rho lam) < 2, lam the largest size of an eigenvalue",
+    lambda a: 2.0 / max(a["eta"] * a["lam"] * (1.0 + a["rho"] * a["lam"]), 1e-200), 1.0,
 )  # fmt: skip
 COMMON = {
     "kind": Kind.IDENTITY, "tolerance": 1e-10, "tolerance_reason": "the last bracket of the bisection",
@@ -177,7 +177,7 @@ CLAIMS = (
             r"\rho>-\frac1{\lambda_i}\text{ where }\lambda_i<0"
         ),
         source="derived here (this file)",
-        hypotheses=(STEP,),
+        hypotheses=(),
         observe=observe_step,
         predict=lambda samples: critical_step(samples.given["eigenvalues"], samples.given["rho"]),
         control=Control(
