@@ -6,7 +6,7 @@ import pytest
 
 from theory.check import check
 from theory.claim import Outcome
-from theory.kim2023.saddles import critical_radius, critical_step, problems, saddle
+from theory.kim2023.saddles import critical_radius, critical_step, leaves, problems, saddle
 from theory.quadratics.setting import basis
 from theory.registry import claims
 
@@ -69,3 +69,14 @@ def test_drawn_saddles():
             assert (values[negative:] >= 0.2).all()
             assert (np.diff(values[:negative]) > 0.0).all()
             assert 2 <= len(values) <= 6
+
+
+def test_paths_on_either_side():
+    """A hundredth beyond either boundary a path leaves; it is told even where it is no longer small."""
+    problem, start = saddle(EIGENVALUES, Q), np.array([0.3, -0.2, 0.5])
+    assert leaves(problem, Q, start, 0.1, 0.99 * critical_radius(-0.4), 1000)
+    assert not leaves(problem, Q, start, 0.1, 1.01 * critical_radius(-0.4), 1000)
+    assert leaves(problem, Q, start, 0.1, 0.5, 1000)
+    eta = critical_step(EIGENVALUES, np.array(3.0))
+    assert leaves(problem, Q, start, 1.01 * eta, 3.0, 1000)
+    assert not leaves(problem, Q, start, 0.99 * eta, 3.0, 1000)

@@ -130,7 +130,7 @@ OURS = PUBLISHED | {
     "tolerance_reason": "terms of order rho, and 1/(2 − gamma lam) of them", "ours": True,
     "source": "derived here (this file)",
 }  # fmt: skip
-RUNS = {"disjoint": False, "rule": "n-sam", "u": 0.003, "rho": 1e-3, "relaxations": 40.0, "epochs": 50}
+RUNS = {"disjoint": False, "rule": "n-sam", "u": 0.003, "rho": 1e-3, "relaxations": 30.0, "epochs": 50}
 ONE = {"rule": "stochastic-1-sam"}
 LARGE = {"u": None, "rho": 1e-6, "epochs": 1000}
 
@@ -143,7 +143,7 @@ CLAIMS = (
         source="Wen, Ma & Li 2023, full-batch SAM, on diagonal networks",
         predict=on(top_rate),
         control=TRACE,
-        quick=RUNS | {"problems": 16},
+        quick=RUNS | {"problems": 8},
         full=RUNS | {"problems": 240},
         **PUBLISHED,
     ),
