@@ -1,13 +1,13 @@
 # make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
 # make mutants: mutate every closed form, see which errors the checks would miss.
 # make report: check every theorem and write report/index.html.   make figures: draw docs/figures anew.
-# make accuracy: how accurate the sharp asymptotics are.   make lint, make clean.
+# make accuracy: how accurate the sharp asymptotics are.   make drift: how far long runs drift.   make lint, make clean.
 # make chen2023/sgd-boundary: one theorem at full settings; the names come from the registry, none is typed here.
 PYTHON ?= python3
 VENV ?= .venv
 READY := $(VENV)/.ready
 
-.PHONY: verify report test mutants lint theorems figures accuracy clean
+.PHONY: verify report test mutants lint theorems figures accuracy drift clean
 
 verify: $(READY)
 	$(VENV)/bin/sharpbounds verify --quick
@@ -32,6 +32,9 @@ figures: $(READY)
 
 accuracy: $(READY)
 	$(VENV)/bin/python -m theory.ours.accuracy
+
+drift: $(READY)
+	$(VENV)/bin/python tests/drift.py
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
