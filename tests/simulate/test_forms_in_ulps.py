@@ -104,9 +104,9 @@ def constant(name):
 
 def slope_of_logit(z):
     """Return s = 1/(1 + e^z) as the Gram kernel has it, of one sample with y f = z."""
-    f, y, s = (np.zeros((1, 1 + LANES)) for _ in range(3))
-    f[0, 0], y[0, 0] = z, 1.0
-    return slopes(f, y, 1, s)
+    margins, s = np.zeros((1, 1 + LANES)), np.zeros((1, 1 + LANES))
+    margins[0, 0] = z
+    return slopes(margins, 1, s)
 
 
 def slope_of_plain_logit(z):
@@ -181,7 +181,7 @@ FORMS = [
     Form(sigmoid, lambda z: 1 / (1 + mp.exp(-z)), EVERYWHERE),
     Form(softplus, lambda z: mp.log1p(mp.exp(z)), EVERYWHERE),
     Form(mean_loss, lambda z: mp.log1p(mp.exp(-z)), EVERYWHERE,
-         call=lambda z: mean_loss(np.array([z]), np.ones(1))),
+         call=lambda z: mean_loss(np.array([z]))),
     Form(slopes, lambda z: 1 / (1 + mp.exp(z)), NORMAL + [(-x,) for x in FAR], call=slope_of_logit),
     Form(batch_slopes, lambda z: 1 / (1 + mp.exp(z)), EVERYWHERE, call=slope_of_plain_logit),
     Form(exponential, mp.exp, [(-abs(z),) for (z,) in NORMAL] + [(-x,) for x in np.linspace(707.0, 708.7, 99).tolist()],
