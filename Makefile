@@ -1,7 +1,7 @@
 # make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
 # make mutants: mutate every closed form, see which errors the checks would miss.
 # make report: check every theorem and write report/index.html.   make figures: draw docs/figures anew.
-# make accuracy: how accurate the sharp asymptotics are.   make lint, make clean.
+# make accuracy: how accurate the sharp asymptotics are.   make drift: how far long runs drift.   make lint, make clean.
 # make dist-check: wheel and sdist, installed where nothing else is.   make test-lowest: the tests on the oldest versions
 # of every dependency that setup.cfg allows.
 # make chen2023/sgd-boundary: one theorem at full settings; the names come from the registry, none is typed here.
@@ -10,7 +10,7 @@ VENV ?= .venv
 READY := $(VENV)/.ready
 UV := $(VENV)/bin/uv
 
-.PHONY: verify report test mutants lint theorems figures accuracy dist-check test-lowest clean
+.PHONY: verify report test mutants lint theorems figures accuracy drift dist-check test-lowest clean
 
 verify: $(READY)
 	$(VENV)/bin/sharpbounds verify --quick
@@ -55,6 +55,9 @@ test-lowest: $(READY)
 	$(UV) venv --quiet --clear --python $(PYTHON) build/lowest
 	$(UV) pip install --quiet --python build/lowest --resolution lowest-direct --editable '.[test]'
 	build/lowest/bin/python -m pytest -W ignore::DeprecationWarning
+
+drift: $(READY)
+	$(VENV)/bin/python tests/drift.py
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)

