@@ -18,12 +18,12 @@ _UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # the same 
 
 def select(names) -> list[str]:
     """Return the figures of those names, each once, every one for `all`; ParameterError names the nearest ones."""
-    names = [name.replace("-", "_") for name in names]
-    for name in names:
+    given, names = names, [name.replace("-", "_") for name in names]
+    for name, word in zip(names, given, strict=True):
         if name not in (*FIGURES, "all"):
             near = [known for known in FIGURES if name in known][:3] or get_close_matches(name, FIGURES, 3, 0.5)
             hint = f" (did you mean {', '.join(near)}?)" if near else ""
-            reject("figure", name, f"all or one of {', '.join(FIGURES)}{hint}")
+            reject("figure", word, f"all or one of {', '.join(FIGURES)}{hint}")
     return list(FIGURES) if "all" in names else list(dict.fromkeys(names))
 
 
@@ -32,10 +32,12 @@ def output_folder(path=None) -> Path:
 
     Raises ParameterError if nothing can be written there.
     """
+    if path == "":
+        reject("output folder", path, "the name of one ('.' is the current one)")
     folder = Path(path) if path is not None else _CHECKOUT if _CHECKOUT.is_dir() else Path()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ParameterError(f"output folder = {str(folder)!r}: must be one that can be made ({error})") from error
     if not os.access(folder, os.W_OK):
         reject("output folder", str(folder), "a folder that can be written")

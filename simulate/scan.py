@@ -25,7 +25,7 @@ import pyarrow as pa
 from simulate.compiled import fingerprint
 from simulate.executor import Failure, completed, executor_of
 from simulate.grid import count_points, points, united
-from simulate.parameters import ParameterError
+from simulate.parameters import ParameterError, reject
 from simulate.run import DataFile, Specification, seed_key
 from simulate.store import Store
 
@@ -86,8 +86,8 @@ def _read_failures(folder):
         return {}
 
 
-def merged(plan: Plan, record: Mapping) -> Plan:
-    """Return the plan that carries on what `record` says, with values and seeds of both.
+def merged(plan: Plan, record: Mapping, folder: Path) -> Plan:
+    """Return the plan that carries on what the `record` of a directory says, with values and seeds of both.
 
     Raises ParameterError, the difference shown, where anything else differs.
     """
@@ -107,7 +107,7 @@ def merged(plan: Plan, record: Mapping) -> Plan:
         differences.append(f"axes: {', '.join(old.axes)} there, {', '.join(plan.axes)} now")
     if differences:
         allowed = "the same scan, to which grid values and seeds may be added"
-        raise ParameterError(f"scan directory: must hold {allowed} ({'; '.join(differences)})")
+        raise ParameterError(f"scan directory = {str(folder)!r}: must hold {allowed} ({'; '.join(differences)})")
     return replace(plan, axes=united(old.axes, plan.axes, plan.zips), seeds=max(plan.seeds, old.seeds))
 
 
@@ -256,11 +256,13 @@ def opened(folder, plan: Plan, specify: Specify, one_family: bool = True):
 
     Raises ParameterError: a directory that cannot be written, that another process writes, or of another scan.
     """
+    if folder == "":
+        reject("scan directory", folder, "the name of one ('.' is the current one)")
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / "lock", "w")  # noqa: SIM115 (held while the scan is open)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ParameterError(f"scan directory = {str(folder)!r}: must be writable ({error})") from error
     with lock:
         try:
@@ -268,7 +270,7 @@ def opened(folder, plan: Plan, specify: Specify, one_family: bool = True):
         except OSError as error:
             raise ParameterError(f"scan directory = {str(folder)!r}: must not be in use by another process") from error
         if (folder / "scan.json").exists():
-            plan = merged(plan, read_record(folder))
+            plan = merged(plan, read_record(folder), folder)
         try:
             write_json(folder / "scan.json", plan.to_dict())
             for left in (folder / "runs").glob("*.part"):  # of a writer that was killed

@@ -117,13 +117,13 @@ def _range(context, param, text):
     return low, high
 
 
-def _start(options, along):
-    """Return where the search of a letter starts: at its default, or 1; ParameterError if it is no number."""
+def _start(options, along, given):
+    """Return where the search of a letter starts: at its default, or 1; ParameterError if what was `given` names no number."""
     kinds = {name: option.type for name, option in options.items()}
     numbers = click.FLOAT, COUNT, BATCH_SIZE, NUMBERS
     numeric = [name for name, kind in kinds.items() if kind in numbers or isinstance(kind, NumberOr)]
     if along not in numeric:
-        reject("along", along, "one of " + ", ".join(sorted(numeric)))
+        reject("along", given, "one of " + ", ".join(sorted(numeric)))
     default = options[along].default
     return float(default) if isinstance(default, int | float) and default > 0.0 else 1.0
 
@@ -169,6 +169,7 @@ def _run(
     import importlib
     from dataclasses import replace
 
+    from simulate.executor import worker_count
     from simulate.grid import parse_axis, parse_zips, points, united
     from simulate.runner import Runner
     from simulate.store import Store
@@ -177,8 +178,8 @@ def _run(
     check_output(out)
     if out is not None and as_json:
         reject("out", out, "left out with --json")
-    along = along.replace("-", "_")
-    start, convert, axes = _start(options, along), converter(options), {}
+    given, along = along, along.replace("-", "_")
+    start, convert, axes = _start(options, along, given), converter(options), {}
     for text in grid:
         name, values = parse_axis(text, convert)
         if name in axes or name in letters:
@@ -186,15 +187,16 @@ def _run(
         axes[name] = values
     if along in axes or along in letters:
         reject("along", along, "a letter that is given nowhere else")
-    seed, seeds, workers = integer("seed", seed, 0), integer("seeds", seeds, 1, 10**6), integer("workers", workers, 1)
+    seed, seeds, workers = integer("seed", seed, 0), integer("seeds", seeds, 1, 10**6), worker_count(workers)
     halvings = integer("halvings", halvings, 0, 60)
     if level.above_flips and ("flip_rate" not in options or along == "flip_rate"):
         reject("level", str(level), "a number where there is no one flip rate p")
     results = scalar_results(model)
     shown = importlib.import_module(MODELS[model][0]).SHOWN
-    value = (value or ("test_error" if level.above_flips else shown.mean)).replace("-", "_")
+    given = ("test_error" if level.above_flips else shown.mean) if value is None else value
+    value = given.replace("-", "_")
     if value not in results:
-        reject("value", value, "one of " + ", ".join(results))
+        reject("value", given, "one of " + ", ".join(results))
     specify, family = specify_of(model, axes), one_family(model, letters, {**axes, along: ()})
     whole = options[along].type in (COUNT, BATCH_SIZE)
 

@@ -105,7 +105,16 @@ def predict(spec, level="effective", target="p+0.1", draws=None, samples=None, s
     and, for level `effective`, `samples` of each are by default as many as take seconds. `rows` of the curve. Raises
     ParameterError for what is not derived.
     """
-    return _Predictor(spec, choice("level", level, LEVELS), draws, samples, seed).prediction(_level(target), rows)
+    choice("level", level, LEVELS)
+    rows, target = integer("rows", rows, 2, 10_000), _level(target)
+    try:
+        with np.errstate(all="ignore"):
+            return _Predictor(spec, level, draws, samples, seed).prediction(target, rows)
+    except ParameterError:
+        raise
+    except (ArithmeticError, ValueError) as error:
+        letters = spec.data.signal_norm, spec.data.noise_std, spec.init_std, spec.step_size
+        reject("mu, sigma_p, sigma_0, eta", letters, f"numbers whose products float64 holds ({error})")
 
 
 def _level(target) -> Level:
@@ -290,7 +299,6 @@ class _Predictor:
         return {"sam_needed": Estimate(steps, spread * stretch / rate), "sam_gamma_needed": Estimate(start, spread)}
 
     def _curve(self, found, gamma, rows):
-        rows = integer("rows", rows, 2, 10_000)
         tau = np.expm1(np.linspace(0.0, np.log1p(found.time), rows))
         lines = {
             "active_fraction": found.active, "margin": found.margin, "S": found.S, "gamma": gamma, "loss": found.loss,
