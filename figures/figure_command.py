@@ -9,6 +9,7 @@ import click
 
 from figures import FIGURES
 from simulate.parameters import ParameterError, reject
+from simulate.parameters import folder as folder_of
 from theory.commands import available_cores
 
 FORMATS = ("png", "svg", "pdf")
@@ -18,12 +19,12 @@ _UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # the same 
 
 def select(names) -> list[str]:
     """Return the figures of those names, each once, every one for `all`; ParameterError names the nearest ones."""
-    given, names = names, [name.replace("-", "_") for name in names]
-    for name, word in zip(names, given, strict=True):
+    names = [name.replace("-", "_") for name in names]
+    for name in names:
         if name not in (*FIGURES, "all"):
             near = [known for known in FIGURES if name in known][:3] or get_close_matches(name, FIGURES, 3, 0.5)
             hint = f" (did you mean {', '.join(near)}?)" if near else ""
-            reject("figure", word, f"all or one of {', '.join(FIGURES)}{hint}")
+            reject("figure", name, f"all or one of {', '.join(FIGURES)}{hint}")
     return list(FIGURES) if "all" in names else list(dict.fromkeys(names))
 
 
@@ -32,9 +33,7 @@ def output_folder(path=None) -> Path:
 
     Raises ParameterError if nothing can be written there.
     """
-    if path == "":
-        reject("output folder", path, "the name of one ('.' is the current one)")
-    folder = Path(path) if path is not None else _CHECKOUT if _CHECKOUT.is_dir() else Path()
+    folder = folder_of("output folder", path) if path is not None else _CHECKOUT if _CHECKOUT.is_dir() else Path()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:

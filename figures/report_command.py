@@ -22,8 +22,10 @@ def report(context, patterns, mode, seed, workers, no_cache, record_file, out, a
     for `verify`.
     """
     from figures.figure_command import output_folder
+    from simulate.executor import worker_count
     from theory.record import read_records, select_records
 
+    workers = available_cores() if workers is None else worker_count(workers)
     check_output(archive)
     if record_file is None:
         asked(patterns, seed, workers)
@@ -36,7 +38,7 @@ def report(context, patterns, mode, seed, workers, no_cache, record_file, out, a
     from figures.report.pages import build
 
     try:
-        files = build(rows, available_cores() if workers is None else worker_count(workers))
+        files = build(rows, workers)
     except Exception as error:
         if record_file is None:
             raise

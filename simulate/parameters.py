@@ -3,6 +3,7 @@
 import math
 import numbers
 from collections.abc import Hashable
+from pathlib import Path
 
 
 class ParameterError(ValueError):
@@ -59,6 +60,11 @@ def choice(name, value, choices):
     if not isinstance(value, Hashable) or value not in choices:  # an array compares entry by entry
         reject(name, value, "one of " + ", ".join(map(str, choices)))
     return value
+
+
+def folder(name, path) -> Path:
+    """Return the path of a folder, or raise ParameterError: an empty name, of an unset variable say, is no folder's."""
+    return reject(name, path, "the name of one ('.' is the current one)") if path == "" else Path(path)
 
 
 def sequence(name, value, allowed):

@@ -25,7 +25,8 @@ import pyarrow as pa
 from simulate.compiled import fingerprint
 from simulate.executor import Failure, completed, executor_of
 from simulate.grid import count_points, points, united
-from simulate.parameters import ParameterError, reject
+from simulate.parameters import ParameterError
+from simulate.parameters import folder as folder_of
 from simulate.run import DataFile, Specification, seed_key
 from simulate.store import Store
 
@@ -256,9 +257,7 @@ def opened(folder, plan: Plan, specify: Specify, one_family: bool = True):
 
     Raises ParameterError: a directory that cannot be written, that another process writes, or of another scan.
     """
-    if folder == "":
-        reject("scan directory", folder, "the name of one ('.' is the current one)")
-    folder = Path(folder)
+    folder = folder_of("scan directory", folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / "lock", "w")  # noqa: SIM115 (held while the scan is open)

@@ -117,13 +117,13 @@ def _range(context, param, text):
     return low, high
 
 
-def _start(options, along, given):
-    """Return where the search of a letter starts: at its default, or 1; ParameterError if what was `given` names no number."""
+def _start(options, along):
+    """Return where the search of a letter starts: at its default, or 1; ParameterError if it is no number."""
     kinds = {name: option.type for name, option in options.items()}
     numbers = click.FLOAT, COUNT, BATCH_SIZE, NUMBERS
     numeric = [name for name, kind in kinds.items() if kind in numbers or isinstance(kind, NumberOr)]
     if along not in numeric:
-        reject("along", given, "one of " + ", ".join(sorted(numeric)))
+        reject("along", along, "one of " + ", ".join(sorted(numeric)))
     default = options[along].default
     return float(default) if isinstance(default, int | float) and default > 0.0 else 1.0
 
@@ -178,8 +178,8 @@ def _run(
     check_output(out)
     if out is not None and as_json:
         reject("out", out, "left out with --json")
-    given, along = along, along.replace("-", "_")
-    start, convert, axes = _start(options, along, given), converter(options), {}
+    along = along.replace("-", "_")
+    start, convert, axes = _start(options, along), converter(options), {}
     for text in grid:
         name, values = parse_axis(text, convert)
         if name in axes or name in letters:
@@ -193,10 +193,10 @@ def _run(
         reject("level", str(level), "a number where there is no one flip rate p")
     results = scalar_results(model)
     shown = importlib.import_module(MODELS[model][0]).SHOWN
-    given = ("test_error" if level.above_flips else shown.mean) if value is None else value
-    value = given.replace("-", "_")
+    default = "test_error" if level.above_flips else shown.mean
+    value = (default if value is None else value).replace("-", "_")
     if value not in results:
-        reject("value", given, "one of " + ", ".join(results))
+        reject("value", value, "one of " + ", ".join(results))
     specify, family = specify_of(model, axes), one_family(model, letters, {**axes, along: ()})
     whole = options[along].type in (COUNT, BATCH_SIZE)
 

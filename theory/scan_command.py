@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from simulate.parameters import ParameterError, integer, reject
+from simulate.parameters import folder as folder_of
 from theory.parameter_types import BATCH_SIZE, COUNT
 
 MODELS = {  # name: where its `simulate` command is, and where specifications come from
@@ -369,12 +370,13 @@ def stored(folder):
     """Return the `Scan` of a directory, to be read."""
     from simulate.scan import Scan, plan_of, read_record
 
-    record = read_record(Path(folder))
+    folder = folder_of("scan directory", folder)
+    record = read_record(folder)
     plan = plan_of(record)
     if plan.model not in MODELS:
         reject("scan.json model", plan.model, "one of " + ", ".join(MODELS))
     alone = one_family(plan.model, plan.fixed, plan.axes)
-    return Scan(Path(folder), plan, specify_of(plan.model, plan.axes), alone, record["kernels"])
+    return Scan(folder, plan, specify_of(plan.model, plan.axes), alone, record["kernels"])
 
 
 scan = _Scan("scan", help="Scan grids of runs, on one core or a cluster, and carry them on.")

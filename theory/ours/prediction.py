@@ -181,7 +181,11 @@ class _Predictor:
         """Return the curves of SGD from signal coefficient `gamma` on."""
         given = {"p": self.p, "eps": self.spec.stop_loss, "e0": self.e0 * self.batches}
         if self.level == "closed":
-            return closed_form(self.c, self.m, **given)
+            try:
+                return closed_form(self.c, self.m, **given)
+            except ParameterError as error:
+                letters = self.c, self.spec.stop_loss, self.e0
+                reject("c (of sigma_0), stop_loss, e0 (of eta)", letters, f"those of a closed form ({error})")
         given |= self.draws
         iid = self.spec.data.labels == "iid"
         if self.level == "limit":
@@ -228,6 +232,8 @@ class _Predictor:
         growth = (gamma[-1] - found.start) / found.signal[-1] if found.signal[-1] else 0.0
         spread = np.hypot(growth * errors["signal"], errors["start"]) if errors else None
         clean = Estimate(clean_error(found), found.standard_error(clean_error))
+        if not 0.0 <= clean.value <= 1.0:
+            raise FloatingPointError(f"the clean error would be {clean.value}")
         results = {
             "clean_error": clean,
             "test_error": Estimate(self.p + (1 - 2 * self.p) * clean.value, _times(1 - 2 * self.p, clean.error)),
