@@ -1,5 +1,6 @@
 """What the property tests draw: words for a command line, values for a call, and damage to a file."""
 
+import copy
 import math
 from fractions import Fraction
 
@@ -26,12 +27,63 @@ words = st.sampled_from(WORDS) | st.one_of(
 )
 
 VALUES = (
-    None, True, "", "x", "1", b"1", (), (1,), [1.0], {}, {"a": 1}, object, 1 + 0j, math.nan, -math.nan, math.inf, -math.inf,
-    -1, -0.5, 1e308, -1e308, 10**30, 10**400, -(10**5000), Fraction(10**400, 3), np.nan, np.float64("inf"), np.float32("nan"),
-    np.array(1.0), np.array([1.0, np.nan]), np.zeros(0), np.zeros((2, 2)), np.array("x"), np.array([None]), np.str_("x"),
-    np.True_, np.datetime64("2000-01-01"), range(3), "\x1b[31m\udc80",
+    None, True, "", "x", "1", b"1", (), (1,), [1.0], {}, {"a": 1}, object, 1 + 0j, math.nan, math.inf, -math.inf, -1,
+    -0.5, 1e308, -1e308, 10**30, 10**400, -(10**5000), Fraction(10**400, 3), np.float64("inf"), np.float32("nan"),
+    np.array(1.0), np.array([1.0, np.nan]), np.zeros(0), np.zeros((2, 2)), np.array("x"), np.array([None]), np.True_,
+    np.str_("x"), np.datetime64("2000-01-01"), range(3), "\x1b[31m\udc80",
 )  # fmt: skip
 """Values that few parameters take: wrong types, signs, shapes, not finite, too large to be written."""
+
+SCAN = ["scan", "conv", "--n", "4", "--width", "2", "--d", "9", "--grid", "max_steps=1,2", "--out", "done"]
+"""A scan that is done at once."""
+
+LEAVES = (
+    None, True, -1, 0, 7, 0.5, -1e308, 1e308, math.nan, 10**30, "", "x", "conv", "<script>", "../../x", "\0", "\udc80",
+    [], {}, [[]], [None], {"": {}}, [1, "x"], ["n", "n"],
+)  # fmt: skip
+"""What may stand in place of any part of a JSON file."""
+
+
+def _places(tree, at=()):
+    """Yield the path of every part of a tree of dictionaries and lists."""
+    yield at
+    for key, part in tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ():
+        yield from _places(part, (*at, key))
+
+
+@st.composite
+def damaged(draw, tree):
+    """Return a copy of plain data with one to three parts replaced or taken out."""
+    tree = copy.deepcopy(tree)
+    for _ in range(draw(st.integers(1, 3))):
+        if not (places := [place for place in _places(tree) if place]):
+            break
+        *above, last = draw(st.sampled_from(places))
+        part = tree
+        for key in above:
+            part = part[key]
+        if draw(st.integers(0, 3)):
+            part[last] = copy.deepcopy(draw(st.sampled_from(LEAVES)))
+        else:
+            del part[last]
+    return tree
+
+
+@st.composite
+def torn(draw, data):
+    """Return bytes with some changed, a stretch taken out, repeated or put in, or the end missing."""
+    data = bytearray(data)
+    for _ in range(draw(st.integers(1, 3))):
+        first, last = sorted(draw(st.tuples(*[st.integers(0, len(data))] * 2)))
+        how = draw(st.sampled_from(["change", "cut", "repeat", "insert", "end"]))
+        if how == "change" and first < len(data):
+            data[first] = draw(st.integers(0, 255))
+        elif how == "end":
+            del data[first:]
+        else:
+            new = {"cut": b"", "repeat": bytes(data[first:last]) * 2}.get(how) or draw(st.binary(max_size=8))
+            data[first : first if how == "insert" else last] = new
+    return bytes(data)
 
 
 def commands(group=sharpbounds.main, path=()):

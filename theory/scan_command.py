@@ -84,7 +84,7 @@ def read_config(path, options):
     """Return (letters, own) of a TOML file: the model's letters, and grid, zip, seeds, … of the scan."""
     try:
         found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ParameterError(f"config = {str(path)!r}: must be a TOML file ({error})") from error
     convert, letters, own = converter(options), {}, {}
     for key, value in found.items():
@@ -375,6 +375,8 @@ def stored(folder):
     plan = plan_of(record)
     if plan.model not in MODELS:
         reject("scan.json model", plan.model, "one of " + ", ".join(MODELS))
+    if unknown := {*plan.fixed, *plan.axes} - set(model_options(plan.model)):
+        reject("scan.json letter", min(unknown), f"one of {', '.join(model_options(plan.model))}")
     alone = one_family(plan.model, plan.fixed, plan.axes)
     return Scan(folder, plan, specify_of(plan.model, plan.axes), alone, record["kernels"])
 
