@@ -169,6 +169,7 @@ def _run(
     import importlib
     from dataclasses import replace
 
+    from simulate.executor import worker_count
     from simulate.grid import parse_zips, points, united
     from simulate.runner import Runner
     from simulate.store import Store
@@ -181,13 +182,14 @@ def _run(
     start, axes = _start(options, along), _axes(grid, converter(options), letters)
     if along in axes or along in letters:
         reject("along", along, "a letter that is given nowhere else")
-    seed, seeds, workers = integer("seed", seed, 0), integer("seeds", seeds, 1, 10**6), integer("workers", workers, 1)
+    seed, seeds, workers = integer("seed", seed, 0), integer("seeds", seeds, 1, 10**6), worker_count(workers)
     halvings = integer("halvings", halvings, 0, 60)
     if level.above_flips and ("flip_rate" not in options or along == "flip_rate"):
         reject("level", str(level), "a number where there is no one flip rate p")
     results = scalar_results(model)
     shown = importlib.import_module(MODELS[model][0]).SHOWN
-    value = (value or ("test_error" if level.above_flips else shown.mean)).replace("-", "_")
+    default = "test_error" if level.above_flips else shown.mean
+    value = (default if value is None else value).replace("-", "_")
     if value not in results:
         reject("value", value, "one of " + ", ".join(results))
     specify, family = specify_of(model, axes), one_family(model, letters, {**axes, along: ()})
