@@ -1,6 +1,7 @@
 # make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
 # make mutants: mutate every closed form, see which errors the checks would miss.
 # make report: check every theorem and write report/index.html.   make figures: draw docs/figures anew.
+# make bench: measure speed, print a table, write bench.json (pip install -e '.[bench]' for all the peers).
 # make accuracy: how accurate the sharp asymptotics are.   make drift: how far long runs drift.   make lint, make clean.
 # make dist-check: wheel and sdist, installed where nothing else is.   make test-lowest: the tests on the oldest versions
 # of every dependency that setup.cfg allows.
@@ -10,7 +11,7 @@ VENV ?= .venv
 READY := $(VENV)/.ready
 UV := $(VENV)/bin/uv
 
-.PHONY: verify report test mutants lint theorems figures accuracy drift dist-check test-lowest clean
+.PHONY: verify report test mutants lint theorems figures accuracy drift bench dist-check test-lowest clean
 
 verify: $(READY)
 	$(VENV)/bin/sharpbounds verify --quick
@@ -58,6 +59,9 @@ test-lowest: $(READY)
 
 drift: $(READY)
 	$(VENV)/bin/python tests/drift.py
+
+bench: $(READY)
+	$(VENV)/bin/python -m benchmarks --json bench.json
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
