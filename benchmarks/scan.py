@@ -153,6 +153,7 @@ def carrying_on(count):
 
 
 def main():
+    """Measure workers against one process, what writing costs and what carrying on does."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=4000)
     parser.add_argument("--stored", type=int, default=100_000)
