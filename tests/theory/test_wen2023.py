@@ -24,7 +24,7 @@ def test_claims_come_out_as_expected(name):
 
 @pytest.fixture(scope="module")
 def interpolator():
-    """A network at an interpolator, and its X."""
+    """Return a network at an interpolator, and its X."""
     if numba.config.DISABLE_JIT:
         pytest.skip("gradient descent is slow without the compiler")
     network, X, _ = next(networks({"problems": 1, "seed": 3, "disjoint": False}))
@@ -32,7 +32,7 @@ def interpolator():
 
 
 def spectrum(X, W):
-    """The Hessian's eigenvalues where all residuals are 0."""
+    """Return the Hessian's eigenvalues where all residuals are 0."""
     return np.linalg.eigvalsh(hessian(X, X @ (W[0] ** 2 - W[1] ** 2), W))
 
 

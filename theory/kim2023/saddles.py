@@ -82,7 +82,7 @@ def leaves(problem, Q, start, eta, rho, steps):
 
 
 def observe_radius(settings, runner):
-    """The radius from which on 0 attracts, (problems,); steps that would do up to twice the largest −1/lam_i."""
+    """Return the radius from which on 0 attracts, (problems,); steps that would do up to twice the largest −1/lam_i."""
     observed, eigenvalues = [], []
     for values, Q, start, share, _ in problems(settings):
         problem, largest = saddle(values, Q), 2.0 / np.abs(values[values < 0.0]).min()
@@ -98,7 +98,7 @@ def observe_radius(settings, runner):
 
 
 def observe_step(settings, runner):
-    """The step from which on 0 no longer attracts, (problems,); the radius is 1.2 … 4 times the critical one."""
+    """Return the step from which on 0 no longer attracts, (problems,); the radius is 1.2 … 4 times the critical one."""
     observed, spectra, radii = [], [], []
     for values, Q, start, _, multiple in problems(settings):
         problem, rho = saddle(values, Q), multiple / np.abs(values[values < 0.0]).min()
