@@ -129,7 +129,7 @@ def _normal(x):
 
 
 def _response(network, noise_std):
-    """a₊, a₋ and the covariance of ⟨W, xi⟩; None if they are not finite."""
+    """Return a₊, a₋ and the covariance of ⟨W, xi⟩; None if they are not finite."""
     signal = network.projections()[:, 0]
     covariance = network.covariance() * noise_std**2
     if not (np.isfinite(signal).all() and np.isfinite(covariance).all()):
@@ -165,7 +165,7 @@ def _quick_factor(C, leading=8):
 
 
 def _summary(wrong):
-    """The mean and its standard error of `wrong` (REPLICATES, points)."""
+    """Return the mean of `wrong` (REPLICATES, points) and its standard error."""
     means = wrong.mean(axis=1)
     return float(means.mean()), float(means.std(ddof=1) / np.sqrt(REPLICATES))
 

@@ -214,7 +214,7 @@ def follow(H, G, c, members, weights, on, step_size, shrink, found, sums, signal
 
 @kernel
 def gain(A, c, members, weights, on, step_size, shrink, panel):
-    """A = shrink · A + step_size · D, with the D of `pull`."""
+    """Set A = shrink · A + step_size · D, with the D of `pull`."""
     A, c, members, on = borrowed(A), borrowed(c), borrowed(members), borrowed(on)
     for q in range(on.shape[1]):
         at = q * LANES * len(panel)

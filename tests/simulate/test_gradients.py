@@ -28,7 +28,7 @@ def softplus(xp, z):
 
 
 def conv(make, shared):
-    """The network on its patches; −D V is the gradient, D from inner products alone in Gram space."""
+    """Return the network on its patches; −D V is the gradient, D from inner products alone in Gram space."""
     kind = "shared" if shared else "independent"
     dense = draw_dense(SignalNoise(6, 5, 3, signal_norm=2.0, flip_rate=0.3, noise_patches=kind), 3, 0.6, 1)
     count, c = dense.noise_count, dense.noise_weight
@@ -45,7 +45,7 @@ def conv(make, shared):
 
 
 def diagonal():
-    """The diagonal network; its gradient from a step so long that W all but vanishes in it."""
+    """Return the diagonal network; its gradient from a step so long that W all but vanishes in it."""
     problem = load_regression(SparseRegression(5, 9, test_samples=0), 0)
     W = np.random.default_rng(0).uniform(0.3, 1.2, (2, 9))
     network = DiagonalNetwork(problem, 1.0)
@@ -60,7 +60,7 @@ def diagonal():
 
 
 def summed(name):
-    """A finite sum with two rows a sample where the loss allows, and a ridge where it may."""
+    """Return a finite sum with two rows a sample where the loss allows, and a ridge where it may."""
     rng = np.random.default_rng(0)
     A, signs = rng.standard_normal((6, 7)), np.where(rng.random(6) < 0.5, -1.0, 1.0)
     reg = 0.3 if name in ("square", "logistic") else 0.0
@@ -84,7 +84,7 @@ def summed(name):
 
 
 def line():
-    """The ReLU network on the line."""
+    """Return the ReLU network on the line."""
     rng = np.random.default_rng(0)
     x, y, theta, g = np.linspace(-1.0, 1.0, 7), rng.standard_normal(7), rng.standard_normal((3, 8)), np.empty((3, 8))
     relu_gradient(theta, x, y, np.empty(8), g)

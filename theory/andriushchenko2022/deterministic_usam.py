@@ -11,7 +11,7 @@ rho < 1/beta USAM is stationary only where f is. (4) At rho = 1/beta it need not
 (5) If f is convex, ‖g̃‖ ≥ ‖g‖ whatever rho.
 
 Why. ⟨g, g̃⟩ = ½(‖g‖² + ‖g̃‖² − ‖g − g̃‖²) with ‖g − g̃‖ ≤ q‖g‖, and the PL condition holds at x + rho g as well, where f
-is no smaller than at x: docs/derivations.md.
+is no smaller than at x: docs/andriushchenko2022.md.
 
 Source. Ours; the method is USAM of Andriushchenko & Flammarion 2022.
 """

@@ -11,7 +11,7 @@ Claim. For rho ≤ rho* = mu/(L [mu + 2D(1−lam)²]) and gamma ≤ gamma* = (mu
 L has to bound the Lipschitz constant of each g_S: max L_i/(n p_i) where one sample is drawn with probabilities p_i.
 With max L_i alone, two parabolas and a rare sample are a counterexample, here as a claim that fails.
 
-Ours. Keeping ‖e‖ ≤ rho ((1−lam)‖g‖ + lam) apart in the two places where it enters (docs/convergence.md),
+Ours. Keeping ‖e‖ ≤ rho ((1−lam)‖g‖ + lam) apart in the two places where it enters (docs/oikonomou2025.md),
 
     gamma ≤ (¾ mu − L rho (1−lam)(mu + D))/(2LD [1 + 2L² rho² (1−lam)²]),
     N' = (L/mu) {C [gamma + rho (1−lam)/2 + 2L² gamma rho² (1−lam)²] + 2L rho² lam² (1 + L gamma)},
@@ -114,7 +114,7 @@ def observe_moments(settings):
 
 
 def observe_paths(settings, runner):
-    """Sampled paths (problems, seeds) of SAM and Unified SAM after settings["long"] relaxation times."""
+    """Return sampled paths (problems, seeds) of SAM and Unified SAM after settings["long"] relaxation times."""
     specs, rows, seeds = [], [], range(settings["seed"], settings["seed"] + settings["seeds"])
     for k, (problem, draws, rng) in enumerate(
         instances({**settings, "problems": settings["sampled problems"]}, PL_FAMILIES)

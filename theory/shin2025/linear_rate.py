@@ -9,7 +9,7 @@ eta* = m/(2 lambda beta (1 + beta rho)²),
     E f(x_t) ≤ (1 − m eta*/2)^t f(x_0).
 
 Ours. The same with m' = alpha − beta rho √(2 alpha beta) in place of m, for rho < √(alpha/(2 beta))/beta: it is never
-smaller (docs/convergence.md).
+smaller (docs/shin2025.md).
 
 Source. Shin, Lee, Andriushchenko & Lee 2025, arXiv:2311.17539, Theorem 2.
 """
