@@ -1,8 +1,8 @@
 """The clean error of a network of 2m = 200 neurons against plain scrambled Sobol points, after SGD and after SAM.
 
-Both sides must be as near to what 8192 lines give as they say, within six standard errors. Ratios are of the time that it
-takes to the same standard error, which falls as one over the root of the time; both are told. Points, which both sides
-keep between calls, are drawn before either is timed.
+Both sides must be as near to what 8192 lines give as they say, within six standard errors. Ratios are of the time that
+it takes to the same standard error, which falls as one over the root of the time; both are told. Points, which both
+sides keep between calls, are drawn before either is timed.
 """
 
 import numpy as np
