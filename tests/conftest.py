@@ -16,3 +16,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 def many_steps():
     """Return how many steps a long run takes: fewer where the kernels run as plain Python."""
     return 500 if numba.config.DISABLE_JIT else 10_000
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Run the test in an empty folder, which is returned."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"

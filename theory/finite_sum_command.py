@@ -112,7 +112,7 @@ def _resolve(spec, rho, gamma):
 
 
 def _load(spec):
-    """The problem of a specification and its `Constants`, whose arithmetic gives infinities in place of errors."""
+    """Return the problem of a specification and its `Constants`, whose arithmetic gives infinities, no errors."""
     from simulate.runner import single_threaded
     from theory.oikonomou2025.setting import Constants
     from theory.oikonomou2025.setting import constants as constants_of

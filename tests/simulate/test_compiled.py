@@ -8,6 +8,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from modes import in_both_modes
 
 from simulate.compiled import cache_folder, fingerprint
 
@@ -46,26 +47,15 @@ np.savez(sys.argv[1], **found)
 """
 
 
-def arrays(folder, disable):
-    """Run SCRIPT in a fresh interpreter with the compiler on or off and return its arrays."""
-    path = folder / f"{disable}.npz"
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": disable, "OPENBLAS_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-c", SCRIPT, str(path)], cwd=ROOT, env=environment, check=True)
-    with np.load(path) as file:
-        return dict(file)
-
-
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """Return the arrays of compiled and of plain runs."""
-    folder = tmp_path_factory.mktemp("modes")
-    return arrays(folder, "0"), arrays(folder, "1")
+    return in_both_modes(tmp_path_factory.mktemp("modes"), SCRIPT)
 
 
 def select(both, prefix):
     """Return the pairs of arrays whose name starts with `prefix`."""
     compiled, plain = both
-    assert compiled.keys() == plain.keys()
     pairs = {name: (compiled[name], plain[name]) for name in compiled if name.startswith(prefix)}
     assert pairs
     return pairs
