@@ -2,6 +2,8 @@
 
 import zipfile
 import zlib
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from simulate.parameters import ParameterError, reject
 _DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError, OverflowError)
 
 
-def read_arrays(path, required, optional=()) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """Return the arrays of an .npz file by key: all of `required`, any of `optional`, no others, finite and real.
 
     Raises ParameterError naming the file and the key at fault.
