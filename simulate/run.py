@@ -32,7 +32,10 @@ class DataFile:
     def __post_init__(self):
         """Fingerprint the file; raises ParameterError if it cannot be read."""
         try:
-            digest = hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
+            if not Path(self.path).is_file():  # a device has no end
+                raise FileNotFoundError("no such file")
+            with open(self.path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except (OSError, TypeError, ValueError) as error:
             raise ParameterError(f"data = {self.path!r}: must be a readable .npz file ({error})") from error
         object.__setattr__(self, "sha256", digest)

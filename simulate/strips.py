@@ -75,7 +75,7 @@ _SERIES = tuple(1.0 / math.factorial(k) for k in range(13, 1, -1))
 
 @kernel(inline=True)
 def exponential(strip):
-    """Return e^x of numbers x ≤ 0, to 1 ulp; below −708.74 0; NaN stays.
+    """Return e^x of numbers x ≤ 0, within 1 ulp; below −708.74 0; NaN stays.
 
     x = k ln 2 + r with |r| ≤ ln(2)/2, and the series of e^r to its 13th power.
     """

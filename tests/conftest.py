@@ -1,11 +1,15 @@
 """What every test shares: reproducible hypothesis, and problems small enough for the plain twins."""
 
+import os
+
 import numba
 import pytest
 from hypothesis import settings
 
-settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=25, database=None)
-settings.load_profile("fixed")
+# HYPOTHESIS_PROFILE=deep tries fifty times as many examples, others every time
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=25, database=None)
+settings.register_profile("deep", deadline=None, max_examples=1250, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(scope="session")

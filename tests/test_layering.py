@@ -15,10 +15,14 @@ ORDER = ["simulate", "theory", "figures", "sharpbounds"]
 PAPERS = {  # a paper's folder, and the folders that it builds on
     "andriushchenko2022": set(),
     "chen2023": set(),
+    "kim2023": {"quadratics"},
+    "luo2025": {"quadratics"},
+    "moon2026": set(),
     "oikonomou2025": set(),
     "ours": {"chen2023"},
     "quadratics": set(),
     "shin2025": {"andriushchenko2022", "chen2023"},
+    "wen2023": set(),
 }
 
 
