@@ -27,6 +27,7 @@ mutants: $(READY)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy simulate theory figures sharpbounds.py
 
 theorems: $(READY)
 	@$(VENV)/bin/sharpbounds list --ids

@@ -17,6 +17,7 @@ Source. derived here; sharpens Chen et al. 2023, Theorem 4.1 (SAM). Derivation: 
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -152,7 +153,7 @@ def observe_fitted(settings, runner):
     return Samples(np.array([[float(result.status == "stopped") for result in runner.run(specs)]]), {"trivial": 0.0})
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "derived here; sharpens Chen et al. 2023, Theorem 4.1 (SAM)",
     "hypotheses": CONDITION,
     "parameters": DEMO | {"B": N},
