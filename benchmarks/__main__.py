@@ -17,7 +17,8 @@ from benchmarks.measure import Disagreement, show, write
 
 JOBS = (
     "conv.steps", "conv.product", "conv.batches", "conv.dimension", "diagonal.runs", "diagonal.kernels",
-    "finite_sum.steps", "potential.minima", "scan.workers", "programs.start", "programs.memory", "programs.compiling",
+    "generalisation.lines", "finite_sum.steps", "potential.minima", "scan.workers",
+    "programs.start", "programs.memory", "programs.compiling",
 )  # fmt: skip
 
 

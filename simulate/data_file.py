@@ -27,7 +27,7 @@ def read_arrays(path: str | Path, required: Sequence[str], optional: Sequence[st
     arrays: dict[str, np.ndarray] = {}
     at = ""
     try:
-        with open(path, "rb") as handle:
+        with open(os.fsdecode(path), "rb") as handle:
             file = np.load(handle, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise ValueError("a bare array")
@@ -45,7 +45,9 @@ def read_arrays(path: str | Path, required: Sequence[str], optional: Sequence[st
                 arrays[name] = file[name]
     except ParameterError:
         raise
-    except (OSError, EOFError, ValueError, *_DAMAGED) as error:
+    except (OSError, EOFError, TypeError, ValueError, *_DAMAGED) as error:
+        if not at:
+            reject("data", path, f"an .npz file of plain arrays ({error})")
         raise ParameterError(f"data = {str(path)!r}{at}: must be an .npz file of plain arrays ({error})") from error
     for name, value in arrays.items():
         with np.errstate(over="ignore"):  # a longer float may be finite, and infinite as a float64

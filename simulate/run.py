@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import importlib
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from simulate.compiled import fingerprint
-from simulate.parameters import ParameterError, integer, sequence
+from simulate.parameters import integer, reject, sequence
 
 RESULTS = {
     "conv": "simulate.conv_run:ConvResult",
@@ -32,12 +33,14 @@ class DataFile:
     def __post_init__(self):
         """Fingerprint the file; raises ParameterError if it cannot be read."""
         try:
-            if not Path(self.path).is_file():  # a device has no end
+            path = os.fsdecode(self.path)
+            if not os.path.isfile(path):  # a device has no end
                 raise FileNotFoundError("no such file")
-            with open(self.path, "rb") as file:
+            with open(path, "rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except (OSError, TypeError, ValueError) as error:
-            raise ParameterError(f"data = {self.path!r}: must be a readable .npz file ({error})") from error
+            reject("data", self.path, f"a readable .npz file ({error})")
+        object.__setattr__(self, "path", path)
         object.__setattr__(self, "sha256", digest)
 
 

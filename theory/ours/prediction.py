@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from simulate.parameters import ParameterError, choice, integer, reject
+from simulate.parameters import ParameterError, choice, integer, real, reject
 from simulate.signal_noise import SignalNoise
 from theory.chen2023.setting import benign_parameter, resulting_flip_rate, sam_radius
 from theory.conv_command import LEVELS
@@ -122,6 +122,8 @@ def _level(target) -> Level:
 
     from theory.parameter_types import LEVEL
 
+    if not isinstance(target, str | Level):
+        return Level(real("target", target))
     try:
         return LEVEL.convert(target, None, None)
     except click.BadParameter as error:
