@@ -1,4 +1,5 @@
 # make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
+# make coverage: verify and test, and how many of the lines and branches they have run.
 # make mutants: mutate every closed form, see which errors the checks would miss.
 # make report: check every theorem and write report/index.html.   make figures: draw docs/figures anew.
 # make bench: measure speed, print a table, write bench.json (pip install -e '.[bench]' for all the peers).
@@ -11,7 +12,7 @@ VENV ?= .venv
 READY := $(VENV)/.ready
 UV := $(VENV)/bin/uv
 
-.PHONY: verify report test mutants lint theorems figures accuracy drift bench dist-check test-lowest clean
+.PHONY: verify report test coverage mutants lint theorems figures accuracy drift bench dist-check test-lowest clean
 
 verify: $(READY)
 	$(VENV)/bin/sharpbounds verify --quick
@@ -21,6 +22,15 @@ report: $(READY)
 
 test: lint
 	$(VENV)/bin/python -m pytest
+
+# the check of every theorem is a test of what it observes; runs that are stored are not computed again
+coverage: lint
+	rm -rf build/coverage
+	$(VENV)/bin/python -m coverage run -m sharpbounds verify --quick
+	$(VENV)/bin/python -m coverage run -m pytest
+	$(VENV)/bin/python -m coverage combine --quiet
+	$(VENV)/bin/python -m coverage json --quiet -o build/coverage/found.json
+	$(VENV)/bin/python tests/coverage_check.py build/coverage/found.json
 
 mutants: $(READY)
 	$(VENV)/bin/python tests/mutants.py
