@@ -9,25 +9,27 @@
 # make chen2023/sgd-boundary: one theorem at full settings; the names come from the registry, none is typed here.
 PYTHON ?= python3
 VENV ?= .venv
+RUN ?= $(VENV)/bin/python
 READY := $(VENV)/.ready
 UV := $(VENV)/bin/uv
 
-.PHONY: verify report test coverage mutants lint theorems figures accuracy drift bench dist-check test-lowest clean
+.PHONY: verify report test coverage covered mutants lint theorems figures accuracy drift bench dist-check test-lowest clean
 
 verify: $(READY)
-	$(VENV)/bin/sharpbounds verify --quick
+	$(RUN) -m sharpbounds verify --quick
 
 report: $(READY)
 	$(VENV)/bin/sharpbounds report --quick --archive report.zip
 
 test: lint
-	$(VENV)/bin/python -m pytest
+	$(RUN) -m pytest
 
-# the check of every theorem is a test of what it observes; runs that are stored are not computed again
-coverage: lint
+# the check of every theorem is a test as well, of what it observes
+coverage: $(READY)
 	rm -rf build/coverage
-	$(VENV)/bin/python -m coverage run -m sharpbounds verify --quick
-	$(VENV)/bin/python -m coverage run -m pytest
+	$(MAKE) verify test covered RUN='$(VENV)/bin/python -m coverage run'
+
+covered:
 	$(VENV)/bin/python -m coverage combine --quiet
 	$(VENV)/bin/python -m coverage json --quiet -o build/coverage/found.json
 	$(VENV)/bin/python tests/coverage_check.py build/coverage/found.json

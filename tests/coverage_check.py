@@ -1,6 +1,6 @@
-"""How much of the code the tests have run: its lines and its branches, each with the least that will do.
+"""How much of the code `verify` and the tests have run: its lines and its branches, each with the least that will do.
 
-    make coverage        (python tests/coverage_check.py FILE, what `coverage json` wrote)
+    make coverage        (python tests/coverage_check.py FILE, which `coverage json` wrote)
 
 Printed are both for every room, and the files that have the most left. A compiled kernel runs unseen: its body counts
 where a test runs it as plain Python (`tests/modes.py`, in a process of its own), and what tells the compiler how to
