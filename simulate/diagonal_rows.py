@@ -20,6 +20,7 @@ from simulate.lanes import (
     zeros,
 )
 from simulate.strips import blank, lay, strip
+from simulate.types import FloatArray
 from simulate.update import perturbation_scale
 
 _NEAR = 4096  # numbers that stay in the nearest cache
@@ -129,7 +130,7 @@ def sum_of_squares(r, size):
     return total
 
 
-def powers_of(X: np.ndarray) -> np.ndarray:
+def powers_of(X: FloatArray) -> FloatArray:
     """Return x, x² and x³ of the rows of X (n, d) as columns, one below the other, (3d, n filled up with zeros).
 
     Nothing, (0, n filled up), of an X that is not near: reading three arrays would cost more than it saves.

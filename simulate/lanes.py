@@ -16,10 +16,12 @@ from numba.core.errors import TypingError
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model, type_callable
 
+from simulate.types import FloatArray
+
 LANES = 8
 
 
-def padded(values: np.ndarray) -> np.ndarray:
+def padded(values: np.ndarray) -> FloatArray:
     """Return an array filled up with zeros along its last axis to a multiple of 8, on a cache line of 64 bytes."""
     values = np.asarray(values, float)
     shape = (*values.shape[:-1], LANES * -(-values.shape[-1] // LANES))
