@@ -95,6 +95,10 @@ class Network:
         off = eligible & (H + self.perturbation(batch, rule)[:, columns] < 0.0)
         return float(off.sum() / eligible.sum()) if eligible.any() else math.nan
 
+    def finite(self) -> bool:
+        """Return whether the state is finite."""
+        raise NotImplementedError
+
     def take_steps(
         self, order: IntArray, first_epoch: int, first: int, last: int, batch_size: int, step_size: float, rule: Rule,
         stop_loss: float,

@@ -55,8 +55,7 @@ def inner(x: FloatArray, y: FloatArray) -> float:
         d = d + row(x, j + 3 * LANES) * row(y, j + 3 * LANES)
     for j in range(whole, x.size, LANES):
         a = a + row(x, j) * row(y, j)
-    total: float = number(across((a + b) + (c + d)))
-    return total
+    return number(across((a + b) + (c + d)))
 
 
 @kernel

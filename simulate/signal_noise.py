@@ -212,9 +212,7 @@ def _instance(
     projections[:, 0] = std * mu * weight_factor[:, 0]
     projections[:, 1:] = std * sigma * (shared @ noise_factor.T)
     weight_gram = std * std * (weight_factor @ weight_factor.T)
-    return GramInstance(
-        gram, projections, weight_gram, labels, signal_labels, data.noise_weight, data.noise_count
-    )
+    return GramInstance(gram, projections, weight_gram, labels, signal_labels, data.noise_weight, data.noise_count)
 
 
 def _bartlett_rows(rng: np.random.Generator, first: int, rows: int, dimension: int) -> FloatArray:

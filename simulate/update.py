@@ -120,7 +120,7 @@ def batch_at(order: IntArray, first_epoch: int, step: int, batch_size: int) -> I
 
 
 def observe_at_marks(
-    model: Any, take_steps: Callable[[int, int], tuple[int, int]], order: IntArray, first_epoch: int, first: int,
+    model: Model, take_steps: Callable[[int, int], tuple[int, int]], order: IntArray, first_epoch: int, first: int,
     last: int, batch_size: int, rule: Rule, marks: Iterable[int],
 ) -> tuple[int, int, dict[str, np.ndarray]]:  # fmt: skip
     """Drive `take_steps(first, last) → (step, code)` from mark to mark, observing `model` at each; see `Model`."""
