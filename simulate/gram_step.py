@@ -4,6 +4,7 @@ Up to its sign J_r, row r of D is one number c_k wherever H[r, k] > 0, so row r 
 over the columns that are on: a minority. Which ones are on is kept as bits, a word a panel of up to 64 columns; a panel
 of the sum stays in vector registers while the bits are walked, which leaves out the zeros of the product D G.
 Whatever else is done to a row is done in one pass over it, and the exponentials of the logits come eight at a time.
+What is done to the samples alone is put in place of its calls: handing ten arrays over takes a quarter of a small step.
 
 Arrays have `panels · 8 · len(panel)` columns, `panel` being a tuple as long as a panel has strips of eight: a length
 that the compiler knows. Column 0 belongs to mu, and its D to the sign of H[r, 0]: it is never among the bits.
@@ -76,7 +77,7 @@ def opposite_signal(signal: FloatArray) -> float:
     return total
 
 
-@kernel
+@kernel(inline=True)
 def gather_margins(
     sums: FloatArray, opposite: float, labels: FloatArray, signal_labels: FloatArray, noise_weight: float,
     noise_count: int, samples: IntArray, count: int, m: int, z: FloatArray,
@@ -120,7 +121,7 @@ def slopes(margins: FloatArray, n: int, s: FloatArray) -> float:
     return summed(total) / n
 
 
-@kernel
+@kernel(inline=True)
 def weigh(
     labels: FloatArray, signal_labels: FloatArray, noise_weight: float, noise_count: int, samples: IntArray, count: int,
     s: FloatArray, m: int, c: FloatArray,
@@ -268,7 +269,6 @@ def advance_gram(
     c, sums, JDG = aligned(2, columns), aligned(1, columns), aligned(rows, columns)
     on, found = np.empty((rows, panels), np.uint64), np.empty((rows, panels), np.uint64)
     members, weights, signal = np.empty(panels, np.uint64), np.empty(rows), np.empty(rows)
-    structure = labels, signal_labels, noise_weight, noise_count
     mark(order[0], n, noise_count, members, panel)
     opposite = look(H, JDG, 0.0, on, sums, signal, panel)
     for step in range(first, last):
@@ -276,7 +276,7 @@ def advance_gram(
         samples = order[(epoch - first_epoch) % len(order), place * batch_size :]  # all n, where the loss is tested
         count = min(batch_size, samples.size)
         known = n if place == 0 else count
-        gather_margins(sums, opposite, *structure, samples, known, m, z)
+        gather_margins(sums, opposite, labels, signal_labels, noise_weight, noise_count, samples, known, m, z)
         bound = slopes(z, known, s)
         if place == 0:
             if not bound >= 0.0:
@@ -285,15 +285,15 @@ def advance_gram(
                 return step, STOPPED
         if batch_size < n:
             mark(samples, count, noise_count, members, panel)
-        weigh(*structure, samples, count, s, m, c)
+        weigh(labels, signal_labels, noise_weight, noise_count, samples, count, s, m, c)
         weigh_signal(c, signal, weights)
         if radius > 0.0:
             norm = math.sqrt(max(pull(G, c, members, weights, on, JDG, panel), 0.0))
             scale = perturbation_scale(radius, normalisation, norm)
             opposite = look(H, JDG, -scale, on, sums, signal, panel)
-            gather_margins(sums, opposite, *structure, samples, count, m, z)
+            gather_margins(sums, opposite, labels, signal_labels, noise_weight, noise_count, samples, count, m, z)
             slopes(z, count, s)
-            weigh(*structure, samples, count, s, m, c)
+            weigh(labels, signal_labels, noise_weight, noise_count, samples, count, s, m, c)
             weigh_signal(c, signal, weights)
         gain(A, c, members, weights, on, step_size, shrink, panel)
         opposite = follow(H, G, c, members, weights, on, step_size, shrink, found, sums, signal, panel)
