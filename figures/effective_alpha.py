@@ -24,7 +24,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     problem = published_problem()
     with single_threaded():
         data = {rule: along_path(problem, m) for rule, (m, *_) in RULES.items()}
-    return data | {"support": np.flatnonzero(problem.teacher)}
+    return data | {"support": np.flatnonzero(np.asarray(problem.teacher))}
 
 
 def along_path(problem, m):

@@ -7,13 +7,15 @@ its difference from the limit can be seen: it knows that fresh noise meets the l
 n² at d = 10³.
 """
 
+from typing import Any
+
 import numpy as np
 
 from figures.style import N_SAM, SAM, SGD, THEORY, TWO_PANELS
 from theory.chen2023.setting import scaled_spec
 from theory.chen2023.sgd_boundary import LEVEL, critical_signal
 
-CASES = (
+CASES: tuple[dict[str, Any], ...] = (
     {"n": 60, "m": 50, "P": 2, "sigma_p": 1.0, "c": 0.1},
     {"n": 40, "m": 20, "P": 3, "sigma_p": 0.5, "c": 4.0},
 )

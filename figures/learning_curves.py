@@ -5,13 +5,15 @@ of the initial weights; the limit system at the same n, the effective process (n
 coefficient of a neuron that sample i had on from the start, the largest of all: until then ∫ s_i dtau.
 """
 
+from typing import Any
+
 import numpy as np
 
 from figures.style import SAM, SGD, THEORY, TWO_PANELS
 from theory.chen2023.setting import scaled_spec, signal_to_noise_ratio
 from theory.chen2023.sgd_boundary import critical_signal
 
-SHAPE = {"n": 100, "d": 10**9, "m": 50}
+SHAPE: dict[str, Any] = {"n": 100, "d": 10**9, "m": 50}
 SCALES = {0.1: (SGD, "o"), 2.0: (SAM, "s")}  # c
 FLIPPED, E0, EPS = 0.1, 0.1, 0.01
 STEPS = tuple(int(t) for t in np.unique(np.geomspace(1, 1000, 16).round()))
@@ -37,7 +39,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     unit = n * signal_to_noise_ratio(mu, 2, 1.0, SHAPE["d"]) ** 2 * (1.0 - 2.0 * FLIPPED)
     data: dict[str, np.ndarray] = {}
     for c in SCALES:
-        run = {"mu": mu, "c": c, "e0": E0, "stop_loss": 0.0, "max_steps": RECORD[-1], "record": RECORD}
+        run: dict[str, Any] = {"mu": mu, "c": c, "e0": E0, "stop_loss": 0.0, "max_steps": RECORD[-1], "record": RECORD}
         results = runner.run([scaled_spec(seed, **SHAPE, **run) for seed in range(SEEDS)])
         data[f"exact/{c}"] = np.moveaxis(np.array([observed(result, unit) for result in results]), 0, -1)
         levels = {

@@ -21,7 +21,7 @@ RULES = {
 def compute(runner) -> dict[str, np.ndarray]:
     """Return the coefficients (d,) of the teacher and by rule, and by "rule/test" the test loss as printed."""
     problem = published_problem()
-    data = {"teacher": problem.teacher}
+    data = {"teacher": np.asarray(problem.teacher)}
     for rule in RULES:
         _, test, history = train_on(problem, rule=rule, **RUN)
         data |= {rule: history["beta"][-1], f"{rule}/test": np.array(test)}

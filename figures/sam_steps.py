@@ -6,13 +6,15 @@ grey, the slope of its start carried on, (1 − 2p) T/2. Right, the final clean 
 from there, at finite d, and the floor Phi(−‖mu‖/((P−1) sigma_p)) of a network that knows mu alone.
 """
 
+from typing import Any
+
 import numpy as np
 
 from figures.style import FLOOR, SAM, SGD, THEORY, TWO_PANELS
 from theory.chen2023.setting import sam_radius, scaled_spec, scaled_step_size
 from theory.ours.sam_phase import signal_learned
 
-SHAPE = {"n": 20, "d": 20_000, "m": 50}
+SHAPE: dict[str, Any] = {"n": 20, "d": 20_000, "m": 50}
 SIGNALS = {2.0: (SGD, "o", "-"), 3.0: (SAM, "s", "--")}
 STEPS = (0, 250, 500, 1000, 2000, 3000, 4500, 6000, 8000)
 GRID = tuple(np.unique((8000 * np.linspace(0.0, 1.0, 13) ** 2).round()))
@@ -29,7 +31,7 @@ def time(mu, steps):
 def compute(runner) -> dict[str, np.ndarray]:
     """Return "gamma" and "error" (signals, steps, seeds), and "predicted" (signals, grid), the error."""
     n, d, m = SHAPE.values()
-    sam = {"init_std": INIT_STD, "rule": "sam-then-sgd", "radius": sam_radius(m, n, 2, 1.0, d, C3)}
+    sam: dict[str, Any] = {"init_std": INIT_STD, "rule": "sam-then-sgd", "radius": sam_radius(m, n, 2, 1.0, d, C3)}
     specs = [
         scaled_spec(seed, **SHAPE, mu=mu, **sam, sam_steps=steps, record=(steps,), stop_loss=EPS)
         for mu in SIGNALS for steps in STEPS for seed in range(SEEDS)

@@ -48,9 +48,15 @@ class Specification:
     """Everything that decides one run: a frozen dataclass of plain data with a field `data` and a `seed`."""
 
     model: ClassVar[str]
-    if TYPE_CHECKING:  # of every subclass, each with its own default
-        data: Any
-        seed: int
+    if TYPE_CHECKING:  # fields of every subclass, each in its own place and with its own default
+
+        @property
+        def data(self) -> Any:
+            """What it runs on."""
+
+        @property
+        def seed(self) -> int:
+            """Of its random streams."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the specification as plain data, the model named."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from typing import Self
+from typing import Any, Self
 
 from simulate.executor import Failure, completed, executor_of, single_threaded, worker_count
 from simulate.run import Result, Specification
@@ -37,8 +37,8 @@ class Runner:
         self._stack.close()
         self._executor = None, lambda: 1
 
-    def run(self, specs: Sequence[Specification]) -> list[Result]:
-        """Return the results of `specs`, in order; each is computed once."""
+    def run(self, specs: Sequence[Specification]) -> list[Any]:
+        """Return the results of `specs`, in order, each of its own model's class; each is computed once."""
         keys = [spec.key() for spec in specs]
         wanted = dict(zip(keys, specs, strict=True))
         stored = {}

@@ -78,15 +78,15 @@ class Sampling:
             return float((L * self.weights).max())
         return float(L.max())  # replacement may draw the same sample every time
 
-    def batches(self, rng: np.random.Generator) -> "Draws":
-        """Return the batches of successive steps, drawn from `rng`."""
+    def batches(self, rng: np.random.Generator | None) -> "Draws":
+        """Return the batches of successive steps, drawn from `rng`, which full batches do without."""
         return Draws(self, rng)
 
 
 class Draws(Batches):
     """Batches of independent steps: one row of `order` (steps, tau) a step."""
 
-    def __init__(self, sampling: Sampling, rng: np.random.Generator) -> None:
+    def __init__(self, sampling: Sampling, rng: np.random.Generator | None) -> None:
         self.sampling = sampling
         super().__init__(sampling.batch_size, sampling.batch_size, rng, replacement=sampling.kind != "full")
         self._uniform = sampling.probabilities is not None and np.ptp(sampling.probabilities) == 0.0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from theory.domain import Domain
+from theory.types import Runner, Settings
 
 
 class Kind(StrEnum):
@@ -108,7 +109,7 @@ class Claim:
     kind: Kind
     hypotheses: Sequence[Hypothesis]
     parameters: Mapping[str, Any]
-    observe: Callable[[Mapping[str, Any], Any], Observation]
+    observe: Callable[[Settings, Runner], Observation]
     predict: Prediction | Mapping[str, Prediction]
     tolerance: float
     tolerance_reason: str
