@@ -15,7 +15,7 @@ from functools import wraps
 import numpy as np
 
 from theory.claim import Kind, Outcome, Samples
-from theory.interval import Interval, mean_interval, slopes
+from theory.interval import Interval, interval_of, mean_interval, slopes
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,15 @@ def judge_identity(samples: Samples, prediction, tolerance: float, false_alarm: 
 def _judge_bound(samples, prediction, tolerance, false_alarm, side):
     """Slack side · (bound − observed), relative to the bound (1 where it is 0): holds if ≥ −tolerance at every point.
 
-    With one axis more than the bound, the last axis of `observed` holds replicates and their mean is bounded.
+    With one axis more than the bound, the last axis of `observed` holds replicates and their mean is bounded; where
+    samples.given has their "range", by an interval that needs no normality.
     """
     observed, bound = np.asarray(samples.observed, float), np.asarray(prediction, float)
     scale = np.where(bound == 0.0, 1.0, np.abs(bound))
     trivial = samples.given.get("trivial")
     if observed.ndim > bound.ndim:
-        rows = observed.reshape(-1, observed.shape[-1])
-        each = [mean_interval(row, false_alarm / len(rows)) for row in rows]
+        rows, interval = observed.reshape(-1, observed.shape[-1]), interval_of(samples.given)
+        each = [interval(row, false_alarm / len(rows)) for row in rows]
         pairs = zip(each, bound.ravel(), scale.ravel(), strict=True)
         slack = [Interval(side * (b - i.value) / unit, i.half_width / unit) for i, b, unit in pairs]
         worst = min(slack, key=lambda s: (s.high >= -tolerance, s.low))  # a violated point before a straddling one

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from theory.interval import Interval, mean_interval, slopes
+from theory.interval import Interval, bounded_interval, interval_of, mean_interval, slopes
 
 FALSE_ALARM = 1e-6  # of each statistical test here; seeds are fixed
 
@@ -43,6 +43,53 @@ def test_normal_quantiles_do_not_cover(rate):
     """The negative control: with five replicates a normal's quantile misses far too often."""
     _, normal, (_, high) = _missed(rate, 5)
     assert normal > high
+
+
+@pytest.mark.parametrize(("replicates", "share"), [(6, 0.5), (6, 0.9), (24, 0.02), (24, 0.9), (160, 0.99)])
+def test_shares_are_missed_no_more_often_than_stated(replicates, share):
+    """Zeros and ones, by their exact probabilities; the control: Student's, without a width where all agree."""
+    exact = student = 0.0
+    for ones in range(replicates + 1):
+        sample = np.repeat([1.0, 0.0], [ones, replicates - ones])
+        probability = binom.pmf(ones, replicates, share)
+        mean, interval = mean_interval(sample, 0.01), bounded_interval(sample, 0.01, 0.0, 1.0)
+        assert interval.value == mean.value
+        exact += probability * (abs(interval.value - share) > interval.half_width)
+        student += probability * (abs(mean.value - share) > mean.half_width)
+    assert exact <= 0.01
+    assert student > 0.025
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0])
+def test_rare_outliers_are_covered(scale):
+    """Errors about 0.01, one in a hundred 0.1; the control: Student's interval is far too narrow."""
+    rng = np.random.default_rng(8)
+    missed = np.zeros(2)
+    for _ in range(2000):
+        sample = scale * np.where(rng.random(32) < 0.01, 0.1, rng.normal(0.01, 0.0005, 32))
+        for k, found in enumerate((bounded_interval(sample, 1e-4, 0.0, scale), mean_interval(sample, 1e-4))):
+            missed[k] += abs(found.value - 0.0109 * scale) > found.half_width
+    assert missed[0] <= binom.isf(FALSE_ALARM, 2000, 1e-4)
+    assert missed[1] > 200
+
+
+def test_bounded_interval_by_hand():
+    """All of 24 at an end: the share at which that has probability 0.005 is 0.005^(1/24), or as far from 0."""
+    for sample in (np.ones(24), np.zeros(24)):
+        interval = bounded_interval(sample, 0.01, 0.0, 1.0)
+        assert interval.value == sample[0]
+        assert interval.half_width == pytest.approx(1.0 - 0.005 ** (1 / 24), rel=1e-9)
+    moved = bounded_interval(3.0 * np.ones(24) + 2.0, 0.01, 2.0, 5.0)
+    assert (moved.value, moved.half_width) == (5.0, pytest.approx(3.0 * interval.half_width, rel=1e-9))
+    half = bounded_interval(np.repeat([0.0, 1.0], 50), 0.01, 0.0, 1.0)
+    p = 0.5 + half.half_width
+    assert 100 * (0.5 * np.log(0.5 / p) + 0.5 * np.log(0.5 / (1.0 - p))) == pytest.approx(np.log(200.0), rel=1e-6)
+
+
+def test_samples_say_what_they_are():
+    sample = np.array([0.2, 0.4, 0.9])
+    assert interval_of({"range": (0.0, 2.0)})(sample, 0.1) == bounded_interval(sample, 0.1, 0.0, 2.0)
+    assert interval_of({}) is interval_of({"x": 1.0}) is mean_interval
 
 
 def test_interval_widens_with_certainty_and_shrinks_with_replicates():
