@@ -1,5 +1,6 @@
 # make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
 # make mutants: mutate every closed form, see which errors the checks would miss.
+# make verdicts: observe every claim a hundred times with fresh seeds, count wrong verdicts (hours; may be interrupted).
 # make report: check every theorem and write report/index.html.   make figures: draw docs/figures anew.
 # make accuracy: how accurate the sharp asymptotics are.   make lint, make clean.
 # make chen2023/sgd-boundary: one theorem at full settings; the names come from the registry, none is typed here.
@@ -7,7 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 READY := $(VENV)/.ready
 
-.PHONY: verify report test mutants lint theorems figures accuracy clean
+.PHONY: verify report test mutants verdicts lint theorems figures accuracy clean
 
 verify: $(READY)
 	$(VENV)/bin/sharpbounds verify --quick
@@ -20,6 +21,9 @@ test: lint
 
 mutants: $(READY)
 	$(VENV)/bin/python tests/mutants.py
+
+verdicts: $(READY)
+	$(VENV)/bin/python tests/verdict_rates.py --write
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
