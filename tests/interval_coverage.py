@@ -48,7 +48,7 @@ def missed(law, replicates, rates, draws, seed=0):
     counts = np.zeros(len(rates), int)
     for sample in samples:
         found = [mean_interval(sample, rate) for rate in rates]
-        counts += [abs(i.value - mean) > i.half_width for i in found]
+        counts += [not i.low <= mean <= i.high for i in found]
     return counts
 
 

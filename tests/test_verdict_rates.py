@@ -216,8 +216,9 @@ def test_page_has_the_table_of_every_claim():
     rows = json.loads(verdict_table.JSON.read_text(encoding="utf-8"))
     before, inner, after = verdict_table.marked(verdict_table.PAGE.read_text(encoding="utf-8"))
     assert inner == verdict_table.table(rows)
-    parts = [(name, part) for name, claim in claims().items() for part in ("claim", *["twin"] * bool(claim.twin))]
-    assert sorted((row["id"], row["part"]) for row in rows) == sorted(parts)
+    drawn = {name: claim for name, claim in claims().items() if claim.extra is None}
+    parts = [(name, part) for name, claim in drawn.items() for part in ("claim", *["twin"] * bool(claim.twin))]
+    assert sorted((row["id"], row["part"]) for row in rows if row["id"] in drawn) == sorted(parts)
     assert min(row["repeats"] for row in rows if not row["fixed"]) >= 2
     assert verdict_table.marked(before + inner.replace("yes", "no") + after)[1] != inner
 

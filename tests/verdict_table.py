@@ -97,7 +97,7 @@ def counted(claim, observations, rate):
         truth = np.mean([rows.mean(axis=-1) for rows in values], axis=0)
         for (samples, prediction), rows in zip(each, values, strict=True):
             found = [interval_of(samples.given)(row, LARGE) for row in rows]
-            missed += sum(abs(i.value - t) > i.half_width for i, t in zip(found, truth, strict=True)), len(rows)
+            missed += sum(not i.low <= t <= i.high for i, t in zip(found, truth, strict=True)), len(rows)
             verdict = beyond(claim.kind, samples, prediction, claim.tolerance, rate / len(observations[0]), truth)
             passed += verdict.outcome is not Outcome.VIOLATED, 1
     return [count.tolist() if count[1] else None for count in (missed, passed)]

@@ -9,9 +9,9 @@ from theory.interval import Interval, bounded_interval, interval_of, mean_interv
 FALSE_ALARM = 1e-6  # of each statistical test here; seeds are fixed
 
 
-def test_ends_of_an_interval():
-    interval = Interval(2.0, 0.5)
-    assert (interval.low, interval.high) == (1.5, 2.5)
+def test_half_width_is_to_the_farther_end():
+    assert Interval(2.0, 1.5, 2.25).half_width == 0.5
+    assert Interval(2.0, 1.9, 2.25).half_width == 0.25
 
 
 def test_interval_by_hand():
@@ -54,8 +54,8 @@ def test_shares_are_missed_no_more_often_than_stated(replicates, share):
         probability = binom.pmf(ones, replicates, share)
         mean, interval = mean_interval(sample, 0.01), bounded_interval(sample, 0.01, 0.0, 1.0)
         assert interval.value == mean.value
-        exact += probability * (abs(interval.value - share) > interval.half_width)
-        student += probability * (abs(mean.value - share) > mean.half_width)
+        exact += probability * (not interval.low <= share <= interval.high)
+        student += probability * (not mean.low <= share <= mean.high)
     assert exact <= 0.01
     assert student > 0.025
 
@@ -68,22 +68,22 @@ def test_rare_outliers_are_covered(scale):
     for _ in range(2000):
         sample = scale * np.where(rng.random(32) < 0.01, 0.1, rng.normal(0.01, 0.0005, 32))
         for k, found in enumerate((bounded_interval(sample, 1e-4, 0.0, scale), mean_interval(sample, 1e-4))):
-            missed[k] += abs(found.value - 0.0109 * scale) > found.half_width
+            missed[k] += not found.low <= 0.0109 * scale <= found.high
     assert missed[0] <= binom.isf(FALSE_ALARM, 2000, 1e-4)
     assert missed[1] > 200
 
 
 def test_bounded_interval_by_hand():
     """All of 24 at an end: the share at which that has probability 0.005 is 0.005^(1/24), or as far from 0."""
-    for sample in (np.ones(24), np.zeros(24)):
-        interval = bounded_interval(sample, 0.01, 0.0, 1.0)
-        assert interval.value == sample[0]
-        assert interval.half_width == pytest.approx(1.0 - 0.005 ** (1 / 24), rel=1e-9)
-    moved = bounded_interval(3.0 * np.ones(24) + 2.0, 0.01, 2.0, 5.0)
-    assert (moved.value, moved.half_width) == (5.0, pytest.approx(3.0 * interval.half_width, rel=1e-9))
+    edge = 0.005 ** (1 / 24)
+    ones, zeros = (bounded_interval(np.full(24, value), 0.01, 0.0, 1.0) for value in (1.0, 0.0))
+    assert (ones.value, ones.low, ones.high) == (1.0, pytest.approx(edge, rel=1e-9), 1.0)
+    assert (zeros.value, zeros.low, zeros.high) == (0.0, 0.0, pytest.approx(1.0 - edge, rel=1e-9))
+    moved = bounded_interval(np.full(24, 5.0), 0.01, 2.0, 5.0)
+    assert (moved.value, moved.low, moved.high) == (5.0, pytest.approx(2.0 + 3.0 * edge, rel=1e-9), 5.0)
     half = bounded_interval(np.repeat([0.0, 1.0], 50), 0.01, 0.0, 1.0)
-    p = 0.5 + half.half_width
-    assert 100 * (0.5 * np.log(0.5 / p) + 0.5 * np.log(0.5 / (1.0 - p))) == pytest.approx(np.log(200.0), rel=1e-6)
+    for p in (half.low, half.high):
+        assert 100 * (0.5 * np.log(0.5 / p) + 0.5 * np.log(0.5 / (1.0 - p))) == pytest.approx(np.log(200.0), rel=1e-6)
 
 
 def test_samples_say_what_they_are():
@@ -100,7 +100,7 @@ def test_interval_widens_with_certainty_and_shrinks_with_replicates():
 
 
 def test_replicates_that_agree_have_no_width():
-    assert mean_interval(np.full(7, 1.5), 1e-4) == Interval(1.5, 0.0)
+    assert mean_interval(np.full(7, 1.5), 1e-4) == Interval(1.5, 1.5, 1.5)
 
 
 @pytest.mark.parametrize("count", [0, 1])

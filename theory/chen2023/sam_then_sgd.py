@@ -116,7 +116,7 @@ CLAIMS = (
         tolerance_reason="the theorem's own level",
         control=Control("SGD on the same draws", changes={"rule": "sgd"}),
         twin=Control("kappa = 1/2 on the same draws", changes={"kappa": 0.5}),
-        quick={"kappa": 1 / 48, "seeds": 288},
+        quick={"kappa": 1 / 48, "seeds": 192},
         full={"kappa": 1 / 48, "seeds": 400},
         expected=Outcome.VIOLATED,
         **COMMON,
