@@ -196,17 +196,23 @@ def test_forms_at_the_power_are_at_the_edge(kind):
 @pytest.mark.parametrize("replicates", [6, 24])
 def test_intervals_miss_as_often_as_they_say(law, replicates):
     rates, draws = (0.05, 0.01), 2000
-    counts = interval_coverage.missed(law, replicates, rates, draws)
+    counts = interval_coverage.missed(interval_coverage.STUDENT, law, replicates, rates, draws)
     for count, rate in zip(counts, rates, strict=True):
         low, high = binom.interval(1.0 - FALSE_ALARM, draws, rate)
         assert low <= count <= high
 
 
-def test_heavy_tails_are_covered_and_skewness_is_not():
-    """Symmetric laws miss no more often than stated; the control: lognormal samples do."""
-    for law in ("uniform", "Student's, 3 degrees"):
-        assert interval_coverage.missed(law, 24, (0.05,), 2000)[0] <= binom.isf(FALSE_ALARM, 2000, 0.05)
-    assert interval_coverage.missed("lognormal", 24, (0.05,), 2000)[0] > binom.isf(FALSE_ALARM, 2000, 0.05)
+def test_laws_that_are_covered_and_not():
+    """Tails that are heavy on both sides miss no more often than stated, nor anything in a range; lognormals do."""
+
+    def missed(given, law):
+        return interval_coverage.missed(given, law, 24, (0.05,), 2000)[0]
+
+    most = binom.isf(FALSE_ALARM, 2000, 0.05)
+    student, hoeffding = interval_coverage.STUDENT, interval_coverage.HOEFFDING
+    assert max(missed(student, "uniform"), missed(student, "Student's, 3 degrees")) <= most
+    assert max(missed(hoeffding, "two values, 1 in 4"), missed(hoeffding, "rare outliers")) <= most
+    assert min(missed(student, "lognormal"), missed(student, "rare outliers")) > most  # the control
 
 
 # the table that is kept

@@ -73,6 +73,7 @@ def beyond(kind, samples, prediction, tolerance, rate, truth):
     one, share = Samples(rows[k : k + 1], samples.given), rate / len(rows)
     unit = abs(bound[k]) or 1.0
     width = detectable(judge(kind, one, bound[k : k + 1], tolerance, share), tolerance) - tolerance
+    width *= 1.0 + 1e-9  # the truth may be an end of the interval
     edge = truth[k] - side * width * unit
     return judge(kind, one, np.array([edge / (1.0 + side * tolerance * np.sign(edge))]), tolerance, share)
 
