@@ -119,8 +119,10 @@ def test_true_claims_are_compatible(toys, tmp_path):
     assert all(row["compatible"] and row["wrong"] == 0 and row["repeats"] == 12 for row in rows)
     assert [row["missed"] is None for row in rows] == [True, False, False, False, False]
     text = verdict_table.table(rows)
-    assert text.count("\n") == len(TOYS) + 1
+    assert text.count("\n|") == len(TOYS) + 2
     assert text.count("| 0 of 12 (0–26 %) |") == len(TOYS)
+    assert text.startswith("Wrong verdicts: 0 of 60 (0–6 %), at 5%: 0 of 48 (0–7.4 %). Controls rejected: 60 of 60. ")
+    assert "Repeats: 12 to 12, 12 in the median." in text
 
 
 def drawn(settings, runner):
@@ -227,6 +229,17 @@ def test_page_has_the_table_of_every_claim():
     assert sorted((row["id"], row["part"]) for row in rows if row["id"] in drawn) == sorted(parts)
     assert min(row["repeats"] for row in rows if not row["fixed"]) >= 2
     assert verdict_table.marked(before + inner.replace("yes", "no") + after)[1] != inner
+
+
+def test_tables_stand_between_their_marks(tmp_path, monkeypatch):
+    """Into a space that is empty or not; what stands around it stays."""
+    monkeypatch.setattr(verdict_table, "PAGE", tmp_path / "page.md")
+    verdict_table.PAGE.write_text("before\n<!-- a -->\n<!-- b -->\nafter\n")
+    for text in ("| 1 |", "| 2 |\n| 3 |"):
+        verdict_table.put(text, ("<!-- a -->", "<!-- b -->"))
+        assert verdict_table.PAGE.read_text() == f"before\n<!-- a -->\n\n{text}\n\n<!-- b -->\nafter\n"
+    with pytest.raises(ValueError, match="must have <!-- c --> and <!-- b -->"):
+        verdict_table.put("", ("<!-- c -->", "<!-- b -->"))
 
 
 def test_smaller_settings_are_of_claims():

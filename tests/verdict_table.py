@@ -165,9 +165,30 @@ HEAD = ("claim", "kind", "repeats", "verdicts", "wrong", f"wrong at {LARGE:.0%}"
         "control rejected", "beyond power", "compatible")  # fmt: skip
 
 
+def totals(rows):
+    """Return what the rows come to, those of claims that depend on seeds, in a sentence."""
+    drawn = [row for row in rows if not row["fixed"]]
+
+    def sums(pairs):
+        return [sum(part) for part in zip(*filter(None, pairs), strict=True)] or [0, 0]
+
+    wrong = share(sum(row["wrong"] for row in drawn), sum(row["repeats"] for row in drawn))
+    large = share(*sums(row["wrong at large"] for row in drawn))
+    controls = [row["control"] for row in drawn if row["control"]]
+    rejected = sum(control.get(Outcome.VIOLATED, 0) for control in controls)
+    passed, of = sums(row["passed"] for row in drawn)
+    return (
+        f"Wrong verdicts: {wrong}, at {LARGE:.0%}: {large}. Controls rejected: {rejected} of "
+        f"{sum(sum(control.values()) for control in controls)}. "
+        f"Forms beyond the power rejected: {of - passed} of {of}. "
+        f"Repeats: {min(row['repeats'] for row in drawn)} to {max(row['repeats'] for row in drawn)}, "
+        f"{np.median([row['repeats'] for row in drawn]):g} in the median."
+    )
+
+
 def table(rows):
-    """Return the table as Markdown."""
-    lines = [f"| {' | '.join(HEAD)} |", f"|{'---|' * len(HEAD)}"]
+    """Return the totals and the table as Markdown."""
+    lines = [totals(rows), "", f"| {' | '.join(HEAD)} |", f"|{'---|' * len(HEAD)}"]
     for row in rows:
         name = f"`{row['id']}`" + (", its twin" if row["part"] == "twin" else "") + ("*" if "settings" in row else "")
         said = ", ".join(f"{row['outcomes'][o]} {o}" for o in ORDER if row["outcomes"].get(o))
@@ -193,10 +214,12 @@ def _ratio(pair):
 
 
 def marked(text, marks=MARKS):
-    """Return what stands before the table between two marks of a page, the table, and what stands after it."""
-    before, _, rest = text.partition(f"{marks[0]}\n")
-    inner, _, after = rest.partition(f"\n{marks[1]}")
-    return f"{before}{marks[0]}\n", inner, f"\n{marks[1]}{after}"
+    """Return what stands before the space between two marks of a page, what is in it, and what stands after it."""
+    before, found, rest = text.partition(marks[0])
+    inner, ended, after = rest.partition(marks[1])
+    if not (found and ended):
+        raise ValueError(f"page: must have {marks[0]} and {marks[1]}")
+    return before + marks[0] + "\n\n", inner.strip("\n"), "\n\n" + marks[1] + after
 
 
 def put(text, marks=MARKS):

@@ -96,7 +96,7 @@ COMMON = {
     "tolerance_reason": "the margin is in the claim",
 }
 MARGIN = {"s_2": lambda samples: np.log(1.07), "s_4": lambda samples: np.log(1.15)}
-QUICK = {"dimensions": (25, 320), "seeds": 24}
+QUICK = {"dimensions": (25, 320), "seeds": 36}
 FULL = {"dimensions": (25, 320), "seeds": 120}
 ONE_SAM = Control("1-SAM, on the same problems", changes={"rule": "1-sam"})
 
