@@ -2,13 +2,17 @@
 # make mutants: mutate every closed form, see which errors the checks would miss.
 # make verdicts: observe every claim a hundred times with fresh seeds, count wrong verdicts (hours; may be interrupted).
 # make report: check every theorem and write report/index.html.   make figures: draw docs/figures anew.
-# make accuracy: how accurate the sharp asymptotics are.   make lint, make clean.
+# make bench: measure speed, print a table, write bench.json (pip install -e '.[bench]' for all the peers).
+# make accuracy: how accurate the sharp asymptotics are.   make drift: how far long runs drift.   make lint, make clean.
+# make dist-check: wheel and sdist, installed where nothing else is.   make test-lowest: the tests on the oldest versions
+# of every dependency that setup.cfg allows.
 # make chen2023/sgd-boundary: one theorem at full settings; the names come from the registry, none is typed here.
 PYTHON ?= python3
 VENV ?= .venv
 READY := $(VENV)/.ready
+UV := $(VENV)/bin/uv
 
-.PHONY: verify report test mutants verdicts lint theorems figures accuracy clean
+.PHONY: verify report test mutants verdicts lint theorems figures accuracy drift bench dist-check test-lowest clean
 
 verify: $(READY)
 	$(VENV)/bin/sharpbounds verify --quick
@@ -36,6 +40,32 @@ figures: $(READY)
 
 accuracy: $(READY)
 	$(VENV)/bin/python -m theory.ours.accuracy
+
+# The archive builds the wheel; what is in neither is not found. The archive is then installed over it, and its own tests
+# of the documents run in it.
+dist-check: $(READY)
+	rm -rf dist
+	$(UV) tool run --quiet cffconvert --validate
+	$(UV) build --quiet
+	$(UV) venv --quiet --seed --python $(PYTHON) dist/venv
+	dist/venv/bin/python -m pip install --quiet dist/*.whl
+	dist/venv/bin/python -m pip check
+	cd dist && test "$$(venv/bin/sharpbounds list --ids)" = "$$(../$(VENV)/bin/sharpbounds list --ids)"
+	cd dist && venv/bin/sharpbounds verify quadratics/usam-threshold --quick
+	dist/venv/bin/python -m pip install --quiet --no-deps --force-reinstall dist/*.tar.gz
+	cd dist && venv/bin/sharpbounds --version && tar -xzf *.tar.gz
+	cd dist/sharpbounds-*/ && ../../$(VENV)/bin/python -m pytest tests/test_documentation.py
+
+test-lowest: $(READY)
+	$(UV) venv --quiet --clear --python $(PYTHON) build/lowest
+	$(UV) pip install --quiet --python build/lowest --resolution lowest-direct --editable '.[test]'
+	build/lowest/bin/python -m pytest -W ignore::DeprecationWarning
+
+drift: $(READY)
+	$(VENV)/bin/python tests/drift.py
+
+bench: $(READY)
+	$(VENV)/bin/python -m benchmarks --json bench.json
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)

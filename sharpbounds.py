@@ -61,6 +61,9 @@ def __getattr__(name):
     return getattr(importlib.import_module(module), attribute or name)
 
 
+_BEYOND_ADDRESSES = "array is too big", "Maximum allowed dimension exceeded"  # how numpy says MemoryError of these
+
+
 class _Lazy(click.Group):
     """A group whose commands are imported when called; bad parameters end in one line and exit status 2."""
 
@@ -88,6 +91,8 @@ class _Lazy(click.Group):
         except MemoryError as error:
             raise click.UsageError(f"not enough memory for these sizes ({error})") from error
         except Exception as error:
+            if isinstance(error, ValueError) and str(error).startswith(_BEYOND_ADDRESSES):
+                raise click.UsageError(f"not enough memory for these sizes ({error})") from error
             own = sys.modules.get("theory.own")
             if own is None or not (told := own.blame(error)):
                 raise

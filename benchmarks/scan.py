@@ -1,11 +1,13 @@
 """What a scan costs: workers against one process, a local cluster against one thread, the store, and carrying on.
 
-    python benchmarks/scan.py [--runs 4000] [--stored 100000] [--repeats 3]
+    python -m benchmarks.scan [--runs 4000] [--stored 100000] [--repeats 3]
 
 Runs a second are the best of a few repeats, alternated, so that all meet the same load of the machine; they say little
 where other work shares the cores, which the CPU time of client and workers together does not notice. "Two alone" are
 two processes that carry out half of the runs each and tell nobody: what the machine's second core is worth. The cluster
 is one of two single-threaded workers on this machine. Needs `pip install 'sharpbounds[cluster]'`.
+
+`workers`, a job of `python -m benchmarks`, is the first of these alone, for runs of a thousand steps.
 """
 
 import argparse
@@ -17,9 +19,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import psutil
-from distributed import LocalCluster
+import numpy as np
 
+from benchmarks.measure import Row, paired
 from simulate.conv_run import ConvSpec
 from simulate.executor import completed, executor_of
 from simulate.scan import Plan, opened
@@ -38,18 +40,12 @@ def runs_of(count, steps):
     return [(spec.key(), spec) for spec in specs]
 
 
-def cpu_seconds():
-    """Return the CPU time of this process and all below it."""
-    own = psutil.Process()
-    return sum(sum(process.cpu_times()[:2]) for process in (own, *own.children(recursive=True)))
-
-
-def seconds_of(runs, executor, slots):
-    """Return the seconds that `completed` needs for `runs`, by the clock and of CPU."""
-    start, cpu = time.perf_counter(), cpu_seconds()
+def carried_out(runs, executor, slots):
+    """Return the seconds that `completed` needs for `runs`, by the clock."""
+    start = time.perf_counter()
     done = sum(len(chunk) for chunk in completed(runs, executor, slots))
     assert done == len(runs)
-    return time.perf_counter() - start, cpu_seconds() - cpu
+    return time.perf_counter() - start
 
 
 def _carry_out(specs):
@@ -57,30 +53,52 @@ def _carry_out(specs):
         spec.run()
 
 
-def seconds_alone(runs, pool):
-    """Return the seconds that two processes need for half of the runs each, by the clock and of CPU."""
-    start, cpu = time.perf_counter(), cpu_seconds()
+def alone(runs, pool):
+    """Return the seconds that two processes need for half of the runs each, by the clock."""
+    start = time.perf_counter()
     specs = [spec for _, spec in runs]
     for future in [pool.submit(_carry_out, specs[k::2]) for k in range(2)]:
         future.result()
-    return time.perf_counter() - start, cpu_seconds() - cpu
+    return time.perf_counter() - start
+
+
+def workers(count=600, repeats=5):
+    """Yield the rows of two workers, and of two processes that tell nobody, against one process."""
+    runs = runs_of(count, 1000)
+    with executor_of(1) as one, executor_of(2) as two, executor_of(2) as pool:
+        for name, seconds, target in (
+            ("two workers", partial(carried_out, runs, *two), 1.9),
+            ("two processes that tell nobody", partial(alone, runs, pool[0]), None),
+        ):
+            single, double = paired(partial(carried_out, runs, *one), seconds, repeats)
+            note = f"{count / np.median(double):.0f} runs a second, by the clock"
+            yield Row(f"conv runs, n 20, 1000 steps, {name}", "one process", single / double, "×", target, note=note)
+
+
+def cpu_seconds():
+    """Return the CPU time of this process and all below it."""
+    import psutil
+
+    own = psutil.Process()
+    return sum(sum(process.cpu_times()[:2]) for process in (own, *own.children(recursive=True)))
 
 
 def speedups(count, repeats):
     """Print runs a second of one process, of two workers and of a local cluster."""
     runs, times = runs_of(count, SLOW), {}
-    with executor_of(1) as one, executor_of(2) as two, local_cluster() as cluster, executor_of(2) as alone:
+    with executor_of(1) as one, executor_of(2) as two, local_cluster() as cluster, executor_of(2) as pool:
         kinds = {
-            "one process": partial(seconds_of, executor=one[0], slots=one[1]),
-            "two alone": partial(seconds_alone, pool=alone[0]),
-            "two workers": partial(seconds_of, executor=two[0], slots=two[1]),
-            "cluster of two": partial(seconds_of, executor=cluster[0], slots=cluster[1]),
+            "one process": partial(carried_out, executor=one[0], slots=one[1]),
+            "two alone": partial(alone, pool=pool[0]),
+            "two workers": partial(carried_out, executor=two[0], slots=two[1]),
+            "cluster of two": partial(carried_out, executor=cluster[0], slots=cluster[1]),
         }
         for seconds in kinds.values():
             seconds(runs[:300])  # processes started, kernels loaded
         for _ in range(repeats):
             for name, seconds in kinds.items():
-                times.setdefault(name, []).append(seconds(runs))
+                before = cpu_seconds()
+                times.setdefault(name, []).append((seconds(runs), cpu_seconds() - before))
     best = {name: [min(column) for column in zip(*found, strict=True)] for name, found in times.items()}
     clock, cpu = best["one process"]
     for name, (seconds, used) in best.items():
@@ -91,6 +109,8 @@ def speedups(count, repeats):
 @contextmanager
 def local_cluster():
     """Give the executor and slots of a cluster on this machine."""
+    from distributed import LocalCluster
+
     quiet = {"dashboard_address": None, "silence_logs": logging.ERROR}
     cluster = LocalCluster(n_workers=2, threads_per_worker=1, **quiet)
     with cluster, executor_of(scheduler=cluster.scheduler_address) as found:
@@ -133,6 +153,7 @@ def carrying_on(count):
 
 
 def main():
+    """Measure workers against one process, what writing costs and what carrying on does."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=4000)
     parser.add_argument("--stored", type=int, default=100_000)

@@ -22,8 +22,10 @@ FLIPPED, DRAWS = 0.1, 16  # the first exactly, at these n
 
 
 def compute(runner) -> dict[str, np.ndarray]:
-    """Return "d" and "n", critical signals (abscissae, groups); "finite/d" and "finite/n", those that finite d predicts
-    on GRIDS; and "q", the constants q_c of the effective process, the closed form and a = ½.
+    """Return critical signals, observed and predicted.
+
+    "d" and "n" (abscissae, groups); "finite/d" and "finite/n", those that finite d predicts on GRIDS; and "q", the
+    constants q_c of the effective process, the closed form and a = ½.
     """
     from theory.ours.averaged import effective_process
     from theory.ours.closed import predict

@@ -27,8 +27,10 @@ STYLES = ((SGD, "o"), ("#E69F00", "D"), (N_SAM, "^"), (SAM, "s"), ("#CC79A7", "v
 
 
 def compute(runner) -> dict[str, np.ndarray]:
-    """Return "errors" (cases, parameters, dimensions, seeds) and over GRID "curve" (cases, replicas, grid), "closed"
-    (cases, grid) and "finite" (cases, FINITE, grid), the difference that finite d makes.
+    """Return test errors, observed and predicted.
+
+    "errors" (cases, parameters, dimensions, seeds); over GRID "curve" (cases, replicas, grid), "closed" (cases, grid)
+    and "finite" (cases, FINITE, grid), the difference that finite d makes.
     """
     from theory.ours.averaged import effective_process
     from theory.ours.closed import predict

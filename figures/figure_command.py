@@ -9,6 +9,7 @@ import click
 
 from figures import FIGURES
 from simulate.parameters import ParameterError, reject
+from simulate.parameters import folder as folder_of
 from theory.commands import available_cores
 
 FORMATS = ("png", "svg", "pdf")
@@ -32,10 +33,10 @@ def output_folder(path=None) -> Path:
 
     Raises ParameterError if nothing can be written there.
     """
-    folder = Path(path) if path is not None else _CHECKOUT if _CHECKOUT.is_dir() else Path()
+    folder = folder_of("output folder", path) if path is not None else _CHECKOUT if _CHECKOUT.is_dir() else Path()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ParameterError(f"output folder = {str(folder)!r}: must be one that can be made ({error})") from error
     if not os.access(folder, os.W_OK):
         reject("output folder", str(folder), "a folder that can be written")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from simulate.parameters import ParameterError
-from theory.commands import available_cores, check_output, checked, checking, plain_json, write_whole
+from theory.commands import asked, available_cores, check_output, checked, checking, plain_json, write_whole
 
 
 @click.command()
@@ -22,13 +22,14 @@ def report(context, patterns, mode, seed, workers, no_cache, record_file, out, a
     for `verify`.
     """
     from figures.figure_command import output_folder
-    from simulate.parameters import integer
+    from simulate.executor import worker_count
     from theory.record import read_records, select_records
 
-    workers = available_cores() if workers is None else integer("workers", workers, 1)
+    workers = available_cores() if workers is None else worker_count(workers)
     check_output(archive)
-    folder = output_folder(out)
     if record_file is None:
+        asked(patterns, seed, workers)
+        output_folder(out)  # before the checks, which may take long
         records = checked(patterns, mode, seed, workers, no_cache)
         rows = [plain_json(record.to_dict()) for record in records]
     else:
@@ -43,9 +44,10 @@ def report(context, patterns, mode, seed, workers, no_cache, record_file, out, a
             raise
         reason = f"what `sharpbounds verify --json` writes ({type(error).__name__}: {error})"
         raise ParameterError(f"record file = {record_file!r}: must be {reason}") from error
+    folder = output_folder(out)
     for name, data in files.items():
         path = folder / name
-        path.parent.mkdir(exist_ok=True)
+        output_folder(path.parent)
         write_whole(path, data)
     if archive:
         write_whole(archive, archived(files))

@@ -70,7 +70,7 @@ class ConvSpec(Specification):
             reject("data", self.data, "a SignalNoise or a VectorFile")
         samples = self.data.samples if isinstance(self.data, SignalNoise) else None
         checked = {
-            "width": integer("width (m)", self.width, 1),
+            "width": integer("width (m)", self.width, 1, 10**6),
             "init_std": real("init_std (sigma_0)", self.init_std),
             "rule": choice("rule", self.rule, RULES),
             "radius": real("radius (tau)", self.radius),

@@ -257,13 +257,17 @@ class DiagonalNetwork:
 
 
 def weights_of(beta: np.ndarray, log_scale: np.ndarray) -> np.ndarray:
-    """Return the W > 0 (2, d) with w₊² − w₋² = beta and w₊ w₋ = exp(2 log_scale), e.g. of a run's log_alpha_eff."""
-    product = np.exp(2.0 * log_scale)
-    s = np.sqrt(beta**2 + 4.0 * product**2)
-    W = np.sqrt(np.maximum(np.stack([s + beta, s - beta]) / 2.0, 0.0))
-    small = np.argmin(W, axis=0)  # the smaller weight from the product: the difference above would cancel
-    W[small, np.arange(len(s))] = product / W.max(axis=0)
-    return W
+    """Return the W > 0 (2, d) with w₊² − w₋² = beta and w₊ w₋ = exp(2 log_scale), e.g. of a run's log_alpha_eff.
+
+    Each is within 4 ulps, where it is a float: neither weight is a difference, and no square leaves the floats.
+    """
+    scale, root = np.exp(log_scale), np.sqrt(0.5 * np.abs(beta))
+    size = np.maximum(scale, root)
+    with np.errstate(invalid="ignore"):
+        a, b = np.where(size > 0.0, np.stack([scale, root]) / size, 1.0)
+    ratio = np.sqrt(b * b + np.sqrt(a**4 + b**4))  # of the larger weight to size
+    larger, smaller = size * ratio, scale * (a / ratio)
+    return np.where(beta < 0.0, [smaller, larger], [larger, smaller])
 
 
 def sample_hessians(X: np.ndarray, W: np.ndarray) -> HessianFamily:

@@ -28,7 +28,7 @@ from multiprocessing import get_context, parent_process
 from threadpoolctl import threadpool_limits
 
 from simulate.compiled import fingerprint
-from simulate.parameters import ParameterError
+from simulate.parameters import ParameterError, integer
 from simulate.run import DataFile, Result, Specification
 
 CHUNK_SECONDS = 0.5  # long against the milliseconds that a chunk costs to send, short for whoever waits for the last
@@ -49,6 +49,11 @@ Outcome = Result | Failure
 
 class WorkersLost(RuntimeError):
     """The workers, or the scheduler, are gone; what they had finished has been given."""
+
+
+def worker_count(workers) -> int:
+    """Return how many worker processes are asked for; ParameterError if this machine would not bear them."""
+    return integer("workers", workers, 1, 4 * (os.cpu_count() or 1))
 
 
 def single_threaded():

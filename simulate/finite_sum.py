@@ -26,7 +26,7 @@ _LARGEST = 1e140  # a gradient beyond it has diverged: its square is still finit
 
 @dataclass(frozen=True)
 class Schedule:
-    """Step sizes gamma_t and radii rho_t of the steps t = 0, 1, …
+    """Step sizes gamma_t and radii rho_t of the steps, t from 0 on.
 
     steps      constant      gamma                      decreasing    min{gamma, decay (2t+1)/(t+1)²}
                horizon       gamma/√T                                 T steps in all

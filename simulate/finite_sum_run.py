@@ -48,6 +48,7 @@ class FiniteSumSpec(Specification):
         if not isinstance(self.data, DrawnSum | GivenSum | SumFile):
             reject("data", self.data, "a DrawnSum, a GivenSum or a SumFile")
         choice("objective", self.objective, tuple(OBJECTIVES))
+        self._set(reg=real("reg", self.reg))
         if self.objective in ("least-squares", "pl", "nonconvex") and self.reg != 0.0:
             reject("reg", self.reg, f"0 with the objective {self.objective}")
         if self.objective == "ridge" and not self.reg:
@@ -60,7 +61,6 @@ class FiniteSumSpec(Specification):
             shares = sequence("probabilities", self.probabilities, "a sequence of numbers > 0 with sum 1")
             self._set(probabilities=tuple(real("probabilities", p, strict=True) for p in shares))
         self._set(
-            reg=real("reg", self.reg),
             radius=real("radius (rho)", self.radius),
             normalisation=normalisation,
             step_size=real("step_size (gamma)", self.step_size, strict=True),

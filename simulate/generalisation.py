@@ -8,20 +8,25 @@ with a± the exact logits of the signal patch alone, is an integral over 2m norm
 noise patches). f = 0 counts one half. The error against observed labels is p + (1 − 2p) e.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 from scipy.stats import qmc
+
+from simulate.compiled import kernel
 
 REPLICATES, LOG2_POINTS = 8, 10
 MAXIMUM_DIMENSION = qmc.Sobol.MAXDIM
+WIDE, LOG2_LINES = 64, (5, 7, 9)  # so many rows that lines are cheaper than points; lines a replicate, in turn
+_PRECISION = 0.3  # standard error of what points reach, in that of as many independent draws
 
 
 @lru_cache(maxsize=8)
-def _normal_points(dimension):
-    """Independently scrambled Sobol nets mapped to normals, (REPLICATES, 2^LOG2_POINTS, dimension)."""
-    nets = [qmc.Sobol(dimension, rng=np.random.default_rng(k)).random_base2(LOG2_POINTS) for k in range(REPLICATES)]
+def _normal_points(dimension, log2_points=LOG2_POINTS):
+    """Independently scrambled Sobol nets mapped to normals, (REPLICATES, 2^log2_points, dimension)."""
+    nets = [qmc.Sobol(dimension, rng=np.random.default_rng(k)).random_base2(log2_points) for k in range(REPLICATES)]
     smallest = 2.0**-54  # a scrambled net may hold an exact 0
     return ndtri(np.clip(np.stack(nets), smallest, 1.0 - 2.0**-53))
 
@@ -29,88 +34,145 @@ def _normal_points(dimension):
 def clean_error(network, noise_std: float) -> tuple[float, float]:
     """Return (e, standard error of e) of a network by randomised quasi-Monte Carlo.
 
-    The standard error comes from `REPLICATES` independent scramblings of 2^LOG2_POINTS points each. Weights whose
-    projections or W Wᵀ are not finite give (nan, nan).
+    The standard error comes from `REPLICATES` independent scramblings of 2^LOG2_POINTS points each; networks of `WIDE`
+    rows and one noise vector a sample take as many lines as make it as small, from 2^5 on (`smoothed_error`). Weights
+    whose projections or W Wᵀ are not finite give (nan, nan).
     """
+    instance = network.instance
+    if len(network.coefficients) >= WIDE and instance.noise_count == 1:
+        return smoothed_error(network, noise_std, LOG2_LINES)
     found = _response(network, noise_std)
     if found is None:
         return np.nan, np.nan
-    positive, negative, factor = found
-    signs, m, instance = network.signs, len(factor) // 2, network.instance
-    count = instance.noise_count
+    positive, negative, covariance = found
+    signs, m, count = network.signs, len(covariance) // 2, instance.noise_count
     if instance.noise_weight == 0.0 or count == 0:
         X = np.zeros((REPLICATES, 1))
     else:
-        points = _normal_points(2 * m * count)
+        points, factor = _normal_points(2 * m * count), _principal_factor(covariance)
         patches = points.reshape(*points.shape[:2], 2 * m, count) if count > 1 else points[..., None]
         X = sum(np.maximum(patches[..., q] @ factor, 0.0) @ signs for q in range(count))
         X *= instance.noise_weight / m
-    wrong = 0.5 * (_below(X, -positive) + _below(-X, negative))
-    return float(wrong.mean()), float(wrong.std(ddof=1) / np.sqrt(REPLICATES))
+    return _summary(0.5 * (_below(X, -positive) + _below(-X, negative)))
 
 
-def smoothed_error(network, noise_std: float) -> tuple[float, float]:
-    """Return (e, standard error of e) as `clean_error` does, the leading coordinate of ⟨W, xi⟩ integrated exactly.
+def smoothed_error(network, noise_std: float, log2_lines=(LOG2_POINTS,)) -> tuple[float, float]:
+    """Return (e, standard error of e) as `clean_error` does, on lines in the place of points.
 
-    Along it X is piecewise linear, so that P(X < level | the other coordinates) is a sum of normal probabilities over
-    the pieces. Much the more precise where one direction, that of the signal, dominates W. One noise vector a sample.
+    Σ_r J_r⟨w_r, xi⟩ is the part of X that is linear, up to a factor. Along it X is piecewise linear, so that
+    P(X < level | the other coordinates) is a sum of normal probabilities over the pieces. One noise vector a sample.
+    Nets of 2^k lines are taken for k of `log2_lines` in turn, until the standard error is that of points.
     """
     found = _response(network, noise_std)
     if found is None:
         return np.nan, np.nan
-    positive, negative, factor = found
-    signs, rows = network.signs, len(factor)
-    J = signs * network.instance.noise_weight / (rows // 2)
-    leading, others = factor[0], _normal_points(rows - 1) @ factor[1:]  # h, with X(t) = Σ J relu(t leading + h)
-    wrong = np.empty(REPLICATES)
-    for k, h in enumerate(others):
+    positive, negative, covariance = found
+    J = network.signs * network.instance.noise_weight / (len(covariance) // 2)
+    leading = covariance @ J
+    variance = J @ leading
+    leading = leading / math.sqrt(variance) if variance > 0.0 else np.zeros_like(leading)
+    factor = _quick_factor(covariance - np.outer(leading, leading))
+    for log2 in log2_lines:
+        # the h of X(t) = Σ J relu(t leading + h)
+        lines = (_normal_points(len(factor), log2) @ factor).reshape(-1, len(J))
         with np.errstate(divide="ignore", invalid="ignore"):
-            places = np.where(leading == 0.0, np.inf, -h / leading)
-        order = np.argsort(places, axis=1, kind="stable")
-        edges = np.take_along_axis(places, order, axis=1)
-        falling = leading < 0.0  # active at t = −∞
-        start = np.where(leading == 0.0, J * np.maximum(h, 0.0), np.where(falling, J * h, 0.0)).sum(axis=1)
-        slope = (J * leading)[falling].sum() + _sums((J * np.abs(leading))[order])
-        offset = start[:, None] + _sums(np.take_along_axis(J * np.sign(leading) * h, order, axis=1))
-        below = _pieces_below(edges, slope, offset, -positive)
-        above = _pieces_below(edges, -slope, -offset, negative)
-        wrong[k] = 0.5 * (below + above).mean()
-    return float(wrong.mean()), float(wrong.std(ddof=1) / np.sqrt(REPLICATES))
+            kinks = np.where(leading == 0.0, np.inf, -lines / leading)
+        wrong = np.empty(len(lines))
+        _wrong_on_lines(J, leading, lines, kinks, np.argsort(kinks, axis=1), positive, negative, wrong)
+        e, error = _summary(wrong.reshape(REPLICATES, -1))
+        if error <= _PRECISION * math.sqrt(max(e * (1.0 - e), 0.0) / (REPLICATES * 2.0**LOG2_POINTS)):
+            break
+    return e, error
 
 
-def _sums(steps):
-    """Sums of the first 0, 1, … steps, along the last axis."""
-    return np.concatenate([np.zeros_like(steps[:, :1]), np.cumsum(steps, axis=1)], axis=1)
+@kernel
+def _wrong_on_lines(J, leading, lines, kinks, order, positive, negative, wrong):
+    """Write ½ P(X < −positive) + ½ P(X > −negative) of every line (N, K) into wrong (N,); a tie counts one half."""
+    for i in range(len(lines)):
+        below = _below_on_line(J, leading, lines[i], kinks[i], order[i], -positive)
+        wrong[i] = 0.5 * (below + (1.0 - _below_on_line(J, leading, lines[i], kinks[i], order[i], -negative)))
 
 
-def _pieces_below(edges, slope, offset, level):
-    """P(X < level) + ½ P(X = level) for X = slope t + offset, t ~ N(0, 1), between the edges (N, K); slope (N, K+1)."""
-    ends = np.full((len(edges), 1), np.inf)
-    low, high = np.hstack([-ends, edges]), np.hstack([edges, ends])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        root = np.clip((level - offset) / slope, low, high)
-    flat = np.heaviside(level - offset, 0.5) * (ndtr(high) - ndtr(low))
-    steep = np.where(slope > 0.0, ndtr(root) - ndtr(low), ndtr(high) - ndtr(root))
-    return np.where(slope == 0.0, flat, steep).sum(axis=1)
+@kernel
+def _below_on_line(J, leading, h, kinks, order, level):
+    """Return P(X < level) + ½ P(X = level) for X = Σ J relu(t leading + h) and t ~ N(0, 1)."""
+    slope, offset = 0.0, 0.0
+    for r in range(h.size):
+        if leading[r] < 0.0:  # active at t = −∞
+            slope, offset = slope + J[r] * leading[r], offset + J[r] * h[r]
+        elif leading[r] == 0.0:
+            offset += J[r] * max(h[r], 0.0)
+    total, weight, since, low = 0.0, 0.0, -math.inf, -math.inf  # X < level with this weight since then
+    for place in range(h.size + 1):
+        high = kinks[order[place]] if place < h.size else math.inf
+        middle, first, second = low, 0.0, 0.0
+        if slope == 0.0:
+            second = 1.0 if offset < level else (0.5 if offset == level else 0.0)
+        else:
+            middle = min(max((level - offset) / slope, low), high)
+            first, second = (1.0, 0.0) if slope > 0.0 else (0.0, 1.0)
+        if low < middle and first != weight:
+            total, weight, since = total + weight * (_normal(low) - _normal(since)), first, low
+        if middle < high and second != weight:
+            total, weight, since = total + weight * (_normal(middle) - _normal(since)), second, middle
+        if high == math.inf:
+            break
+        r, low = order[place], high
+        slope, offset = slope + J[r] * abs(leading[r]), offset + J[r] * (h[r] if leading[r] > 0.0 else -h[r])
+    return total + weight * (1.0 - _normal(since))
+
+
+@kernel
+def _normal(x):
+    """Return the probability that a standard normal is below x."""
+    return 0.5 * math.erfc(-x * math.sqrt(0.5))
 
 
 def _response(network, noise_std):
-    """a₊, −a₋ and a factor F (2m, 2m) with ⟨W, xi⟩ = Fᵀz, z normal, its leading row first; None if not finite."""
+    """Return a₊, a₋ and the covariance of ⟨W, xi⟩; None if they are not finite."""
     signal = network.projections()[:, 0]
-    covariance = network.covariance()
+    covariance = network.covariance() * noise_std**2
     if not (np.isfinite(signal).all() and np.isfinite(covariance).all()):
         return None
     signs, m = network.signs, len(signal) // 2
-    positive = signs @ np.maximum(signal, 0.0) / m
-    negative = signs @ np.maximum(-signal, 0.0) / m
-    values, vectors = np.linalg.eigh(covariance)
-    # largest variance first: the leading coordinates of a Sobol net are its best
-    return positive, negative, (vectors * np.sqrt(np.maximum(values, 0.0)))[:, ::-1].T * noise_std
+    return signs @ np.maximum(signal, 0.0) / m, signs @ np.maximum(-signal, 0.0) / m, covariance
+
+
+def _principal_factor(C):
+    """F with Fᵀ F = C, its rows by falling size: the leading coordinates of a Sobol net are its best."""
+    values, vectors = np.linalg.eigh(C)
+    return (vectors * np.sqrt(np.maximum(values, 0.0)))[:, ::-1].T
+
+
+def _quick_factor(C, leading=8):
+    """F (8 rows more than C) with Fᵀ F = C; a few leading rows are nearly `_principal_factor`'s, the others Cholesky's.
+
+    Rounding is met by 1e-12 of the mean variance, added to every one.
+    """
+    size = len(C)
+    if size <= 4 * leading:
+        return _principal_factor(C)
+    tested = np.linalg.qr(C @ np.random.default_rng(0).standard_normal((size, leading)))[0]
+    values, vectors = np.linalg.eigh(tested.T @ C @ tested)
+    kept = values > 1e-12 * values[-1]
+    first = ((vectors[:, kept] / np.sqrt(values[kept])).T @ (tested.T @ C))[::-1]
+    rest = C - first.T @ first
+    rest[np.diag_indices(size)] += 1e-12 * np.trace(C) / size
+    try:
+        return np.vstack([first, np.linalg.cholesky(rest).T])
+    except np.linalg.LinAlgError:
+        return _principal_factor(C)
+
+
+def _summary(wrong):
+    """Return the mean of `wrong` (REPLICATES, points) and its standard error."""
+    means = wrong.mean(axis=1)
+    return float(means.mean()), float(means.std(ddof=1) / np.sqrt(REPLICATES))
 
 
 def _below(X, level):
-    """P(X < level) + ½ P(X = level), along the last axis."""
-    return 0.5 * ((level > X).mean(axis=-1) + (level >= X).mean(axis=-1))
+    """1 where X < level, ½ where X = level."""
+    return 0.5 * (level > X) + 0.5 * (level >= X)
 
 
 def test_error(clean: float, flip_rate: float) -> float:

@@ -14,8 +14,8 @@ import math
 import numpy as np
 
 from simulate.compiled import kernel
-from simulate.lanes import LANES, across, borrowed, number, row, zeros
-from simulate.strips import at_least, blank, exponential, lay, lowest, masked, positive_bits, strip
+from simulate.lanes import LANES, borrowed
+from simulate.strips import at_least, blank, exponential, lay, lowest, masked, positive_bits, strip, summed
 from simulate.update import DIVERGED, RUNNING, STOPPED, perturbation_scale
 
 ONE = np.uint64(1)
@@ -41,60 +41,68 @@ def aligned(rows, columns):
 
 
 @kernel
-def look(P, H, JDG, scale, shrink, on, sums, panel):
-    """P = shrink · H + scale · D G; tell what of P is on, and the sums over rows that make the logits.
+def look(H, JDG, scale, on, sums, signal, panel):
+    """Tell what of P = H + scale · D G is on, and the sums over rows that make the logits; JDG is J D G.
 
-    P (2m, columns) may be H itself, JDG is J D G. `on` (2m, panels) gets the bits of P > 0 and sums (1, columns) gets
-    Σ_r J_r relu(P[r, k]). Returns Σ_r J_r relu(−P[r, 0]).
+    `on` (2m, panels) gets the bits of P > 0, sums (1, columns) gets Σ_r J_r relu(P[r, k]) and signal (2m,) P[:, 0].
+    Returns Σ_r J_r relu(−P[r, 0]).
     """
-    P, H, JDG, on, sums = borrowed(P), borrowed(H), borrowed(JDG), borrowed(on), borrowed(sums)
-    rows, opposite = len(H), 0.0
+    H, JDG, on, sums = borrowed(H), borrowed(JDG), borrowed(on), borrowed(sums)
+    rows = len(H)
     for q in range(on.shape[1]):
         at = q * LANES * len(panel)
         total = blank(panel)
         for r in range(rows):
             J = 1.0 if 2 * r < rows else -1.0
-            p = shrink * strip(H, r, at, panel) + (J * scale) * strip(JDG, r, at, panel)
-            lay(P, r, at, p)
+            p = strip(H, r, at, panel) + (J * scale) * strip(JDG, r, at, panel)
             on[r, q] = positive_bits(p)
             total = total + J * at_least(p, 0.0)
         lay(sums, 0, at, total)
     for r in range(rows):
-        opposite += (1.0 if 2 * r < rows else -1.0) * max(-P[r, 0], 0.0)
-    return opposite
+        signal[r] = H[r, 0] + (scale if 2 * r < rows else -scale) * JDG[r, 0]
+    return opposite_signal(signal)
+
+
+@kernel(inline=True)
+def opposite_signal(signal):
+    """Return Σ_r J_r relu(−P[r, 0]) from P[:, 0], what −mu makes of the rows."""
+    total = 0.0
+    for r in range(signal.size):
+        total += (1.0 if 2 * r < signal.size else -1.0) * max(-signal[r], 0.0)
+    return total
 
 
 @kernel
-def gather_logits(sums, opposite, signal_labels, noise_weight, noise_count, m, f):
-    """Write the logits f (n,) from what `look` has summed."""
-    k = ONE
-    for i in range(f.size):
-        noise = 0.0
+def gather_margins(sums, opposite, labels, signal_labels, noise_weight, noise_count, samples, count, m, z):
+    """Write the margins y f of the first `count` of `samples` into z (1, n + 8), from what `look` has summed."""
+    for j in range(count):
+        i = np.uint64(samples[j])  # unsigned, for an index that may be negative costs a test
+        noise, k = 0.0, ONE + i * np.uint64(noise_count)
         for _ in range(noise_count):
             noise += sums[0, k]
             k += ONE
-        f[i] = ((sums[0, 0] if signal_labels[i] > 0.0 else opposite) + noise_weight * noise) / m
+        f = ((sums[0, 0] if signal_labels[i] > 0.0 else opposite) + noise_weight * noise) / m
+        z[0, j] = labels[i] * f
 
 
 @kernel
-def mean_loss(f, labels):
-    """Return the mean of log(1 + e^{−y f}) over all samples."""
+def mean_loss(margins):
+    """Return the mean of log(1 + e^{−z}) over the margins z = y f, each within 2 ulps."""
     total = 0.0
-    for i in range(f.size):
-        z = labels[i] * f[i]
+    for z in margins:
         total += max(-z, 0.0) + math.log1p(math.exp(-abs(z)))
-    return total / f.size
+    return total / margins.size
 
 
 @kernel
-def slopes(f, labels, n, s):
-    """Write s_i = 1/(1 + e^{y f}) of every sample and return their mean, a lower bound of the loss; NaN stays NaN.
+def slopes(margins, n, s):
+    """Write s = 1/(1 + e^z) of n margins z and return their mean, a lower bound of the loss; NaN stays NaN.
 
-    f, labels and s are (1, n + 8), f and labels zero past the last sample; s holds sums there.
+    s is within 2 ulps; below e^−708.74 it is 0. margins and s are (1, n + 8) at least; past the n, s holds zeros.
     """
     total = blank((0,))
     for i in range(0, n, LANES):
-        z = strip(labels, 0, i, (0,)) * strip(f, 0, i, (0,))
+        z = strip(margins, 0, i, (0,))
         e = exponential(0.0 - at_least(z, 0.0) - at_least(0.0 - z, 0.0))
         right = positive_bits(z)
         found = (masked(e, right) + masked(blank((0,)) + 1.0, ~right)) / (1.0 + e)
@@ -102,23 +110,19 @@ def slopes(f, labels, n, s):
             found = masked(found, (ONE << np.uint64(n - i)) - ONE)
         lay(s, 0, i, found)
         total = total + found
-    lay(s, 0, n, total)  # past the last sample, for a moment
-    mean = 0.0
-    for i in range(n, n + LANES):
-        mean += s[0, i]
-    return mean / n
+    return summed(total) / n
 
 
 @kernel
-def weigh(labels, signal_labels, noise_weight, noise_count, batch, s, m, c):
+def weigh(labels, signal_labels, noise_weight, noise_count, samples, count, s, m, c):
     """Write c (2, columns): J_r D[r, k] is c[0, k] where H[r, k] > 0, and c[1, 0] where H[r, 0] < 0.
 
-    Only the columns of `batch` are written; s (1, n + 8) holds 1/(1 + e^{y f}).
+    Only the columns of the batch are written, the first `count` of `samples`; s (1, n + 8) holds their 1/(1 + e^{y f}).
     """
-    scale, positive, negative = 1.0 / (m * batch.size), 0.0, 0.0
-    for j in range(batch.size):
-        i = np.uint64(batch[j])  # unsigned, for an index that may be negative costs a test
-        g = scale * s[0, i] * labels[i]
+    scale, positive, negative = 1.0 / (m * count), 0.0, 0.0
+    for j in range(count):
+        i = np.uint64(samples[j])
+        g = scale * s[0, j] * labels[i]
         positive += g if signal_labels[i] > 0.0 else 0.0
         negative -= g if signal_labels[i] < 0.0 else 0.0
         k = ONE + i * np.uint64(noise_count)
@@ -129,74 +133,98 @@ def weigh(labels, signal_labels, noise_weight, noise_count, batch, s, m, c):
 
 
 @kernel
-def mark(batch, noise_count, members, panel):
-    """Write the bits of the columns of `batch` into members (panels,)."""
+def mark(samples, count, noise_count, members, panel):
+    """Write the bits of the columns of the first `count` of `samples` into members (panels,)."""
     width = LANES * len(panel)
     members[:] = 0
-    for i in batch:
+    for j in range(count):
+        i = samples[j]
         for k in range(1 + i * noise_count, 1 + (i + 1) * noise_count):
             members[k // width] |= ONE << np.uint64(k % width)
 
 
+@kernel
+def weigh_signal(c, signal, weights):
+    """Write J_r D[r, 0] into weights (2m,), D at `signal`, the column of mu."""
+    for r in range(weights.size):
+        weights[r] = c[0, 0] if signal[r] > 0.0 else (c[1, 0] if signal[r] < 0.0 else 0.0)
+
+
 @kernel(inline=True)
-def signal_weight(c, h):
-    """Return J_r D[r, 0] where H[r, 0] = h."""
-    return c[0, 0] if h > 0.0 else (c[1, 0] if h < 0.0 else 0.0)
+def product(G, c, members, weight, on, r, at, panel):
+    """Return row r of J D G from column `at` on, a panel; `weight` is J_r D[r, 0]."""
+    total = weight * strip(G, 0, at, panel)
+    for w in range(on.shape[1]):
+        bits = on[r, w] & members[w]
+        while bits != 0:
+            k = w * LANES * len(panel) + lowest(bits)
+            bits &= bits - ONE
+            total = total + c[0, k] * strip(G, k, at, panel)
+    return total
 
 
 @kernel
-def pull(G, c, members, H, on, JDG, panel):
-    """Write J D G into JDG (2m, columns), D on the batch of `members` at H, whose bits are `on`.
+def pull(G, c, members, weights, on, JDG, panel):
+    """Write J D G into JDG (2m, columns) and return ‖∇L‖² = Σ D ∘ (D G).
 
-    G (columns, columns), or (2m, columns, columns) with one for each row.
+    D is that of the batch of `members`, taken at the bits `on`; weights (2m,) are its J_r D[r, 0]. G is (columns,
+    columns), or (2m, columns, columns) with one for each row.
     """
-    c, members, H, on, JDG = borrowed(c), borrowed(members), borrowed(H), borrowed(on), borrowed(JDG)
-    width = LANES * len(panel)
+    c, members, on, JDG = borrowed(c), borrowed(members), borrowed(on), borrowed(JDG)
+    rows, squared = len(on), 0.0
     for q in range(on.shape[1]):
-        at = q * width
-        for r in range(len(on)):
+        at = q * LANES * len(panel)
+        d, inner = strip(c, 0, at, panel), blank(panel)
+        for r in range(rows):
             M = borrowed(G[r] if G.ndim == 3 else G)
-            total = signal_weight(c, H[r, 0]) * strip(M, 0, at, panel)
-            for w in range(on.shape[1]):
-                bits = on[r, w] & members[w]
-                while bits != 0:
-                    k = w * width + lowest(bits)
-                    bits &= bits - ONE
-                    total = total + c[0, k] * strip(M, k, at, panel)
-            lay(JDG, r, at, total)
+            found = product(M, c, members, weights[r], on, r, at, panel)
+            lay(JDG, r, at, found)
+            inner = inner + masked(d, on[r, q] & members[q]) * found
+        squared += summed(inner)
+    for r in range(rows):
+        squared += weights[r] * JDG[r, 0]
+    return squared
 
 
 @kernel
-def gain(A, c, members, H, on, step_size, shrink, panel):
-    """A = shrink · A + step_size · D, with the D of `pull`."""
-    A, c, members, H, on = borrowed(A), borrowed(c), borrowed(members), borrowed(H), borrowed(on)
+def follow(H, G, c, members, weights, on, step_size, shrink, found, sums, signal, panel):
+    """H = shrink · H + step_size · D G, with what `look` tells of it, in one pass that never stores D G.
+
+    D as in `pull`; `found` gets the bits of the new H.
+    """
+    H, c, members, on, found, sums = (
+        borrowed(H), borrowed(c), borrowed(members), borrowed(on), borrowed(found), borrowed(sums)
+    )  # fmt: skip
+    rows = len(H)
+    for q in range(on.shape[1]):
+        at = q * LANES * len(panel)
+        total = blank(panel)
+        for r in range(rows):
+            J = 1.0 if 2 * r < rows else -1.0
+            M = borrowed(G[r] if G.ndim == 3 else G)
+            h = shrink * strip(H, r, at, panel) + (J * step_size) * product(M, c, members, weights[r], on, r, at, panel)
+            lay(H, r, at, h)
+            found[r, q] = positive_bits(h)
+            total = total + J * at_least(h, 0.0)
+        lay(sums, 0, at, total)
+    for r in range(rows):
+        signal[r] = H[r, 0]
+    return opposite_signal(signal)
+
+
+@kernel
+def gain(A, c, members, weights, on, step_size, shrink, panel):
+    """Set A = shrink · A + step_size · D, with the D of `pull`."""
+    A, c, members, on = borrowed(A), borrowed(c), borrowed(members), borrowed(on)
     for q in range(on.shape[1]):
         at = q * LANES * len(panel)
         d = strip(c, 0, at, panel)
         for r in range(len(A)):
             scale = step_size if 2 * r < len(A) else -step_size
-            signal = shrink * A[r, 0] + scale * signal_weight(c, H[r, 0])
+            signal = shrink * A[r, 0] + scale * weights[r]
             lay(A, r, at, shrink * strip(A, r, at, panel) + scale * masked(d, on[r, q] & members[q]))
             if q == 0:
                 A[r, 0] = signal
-
-
-@kernel
-def squared_norm(c, members, H, on, JDG, scratch, panel):
-    """Return ‖∇L‖² = Σ D ∘ (D G); `scratch` is (1, columns)."""
-    c, members, H, on, JDG = borrowed(c), borrowed(members), borrowed(H), borrowed(on), borrowed(JDG)
-    lanes, signal = zeros(1), 0.0
-    for q in range(on.shape[1]):
-        at = q * LANES * len(panel)
-        total, d = blank(panel), strip(c, 0, at, panel)
-        for r in range(len(on)):
-            total = total + masked(d, on[r, q] & members[q]) * strip(JDG, r, at, panel)
-        lay(scratch, 0, at, total)
-        for k in range(at, at + LANES * len(panel), LANES):
-            lanes = lanes + row(scratch[0], k)
-    for r in range(len(on)):
-        signal += signal_weight(c, H[r, 0]) * JDG[r, 0]
-    return signal + number(across(lanes))
 
 
 @kernel
@@ -213,36 +241,38 @@ def advance_gram(
     n, (rows, columns) = labels.size, H.shape
     m, panels = rows // 2, columns // (LANES * len(panel))
     per_epoch = -(-n // batch_size)
-    f, s, y = aligned(1, n + LANES), aligned(1, n + LANES), aligned(1, n + LANES)
-    y[0, :n] = labels
-    c, sums, JDG, perturbed = aligned(2, columns), aligned(1, columns), aligned(rows, columns), aligned(rows, columns)
-    on, members = np.empty((rows, panels), np.uint64), np.empty(panels, np.uint64)
-    structure = signal_labels, noise_weight, noise_count
-    mark(np.arange(n), noise_count, members, panel)
-    opposite = look(H, H, JDG, 0.0, 1.0, on, sums, panel)
+    z, s = aligned(1, n + LANES), aligned(1, n + LANES)
+    c, sums, JDG = aligned(2, columns), aligned(1, columns), aligned(rows, columns)
+    on, found = np.empty((rows, panels), np.uint64), np.empty((rows, panels), np.uint64)
+    members, weights, signal = np.empty(panels, np.uint64), np.empty(rows), np.empty(rows)
+    structure = labels, signal_labels, noise_weight, noise_count
+    mark(order[0], n, noise_count, members, panel)
+    opposite = look(H, JDG, 0.0, on, sums, signal, panel)
     for step in range(first, last):
         epoch, place = step // per_epoch, step % per_epoch
-        gather_logits(sums, opposite, *structure, m, f[0, :n])
-        bound = slopes(f, y, n, s)
+        samples = order[(epoch - first_epoch) % len(order), place * batch_size :]  # all n, where the loss is tested
+        count = min(batch_size, samples.size)
+        known = n if place == 0 else count
+        gather_margins(sums, opposite, *structure, samples, known, m, z)
+        bound = slopes(z, known, s)
         if place == 0:
             if not bound >= 0.0:
                 return step, DIVERGED
-            if bound <= stop_loss and mean_loss(f[0, :n], labels) <= stop_loss:  # its logarithms are for later
+            if bound <= stop_loss and mean_loss(z[0, :n]) <= stop_loss:  # its logarithms are for later
                 return step, STOPPED
-        batch = order[(epoch - first_epoch) % len(order), place * batch_size : min((place + 1) * batch_size, n)]
         if batch_size < n:
-            mark(batch, noise_count, members, panel)
-        weigh(labels, *structure, batch, s, m, c)
-        pull(G, c, members, H, on, JDG, panel)
-        at = H
+            mark(samples, count, noise_count, members, panel)
+        weigh(*structure, samples, count, s, m, c)
+        weigh_signal(c, signal, weights)
         if radius > 0.0:
-            norm = math.sqrt(max(squared_norm(c, members, H, on, JDG, sums, panel), 0.0))
-            at = perturbed
-            opposite = look(at, H, JDG, -perturbation_scale(radius, normalisation, norm), 1.0, on, sums, panel)
-            gather_logits(sums, opposite, *structure, m, f[0, :n])
-            slopes(f, y, n, s)
-            weigh(labels, *structure, batch, s, m, c)
-            pull(G, c, members, at, on, JDG, panel)
-        gain(A, c, members, at, on, step_size, shrink, panel)
-        opposite = look(H, H, JDG, step_size, shrink, on, sums, panel)
+            norm = math.sqrt(max(pull(G, c, members, weights, on, JDG, panel), 0.0))
+            scale = perturbation_scale(radius, normalisation, norm)
+            opposite = look(H, JDG, -scale, on, sums, signal, panel)
+            gather_margins(sums, opposite, *structure, samples, count, m, z)
+            slopes(z, count, s)
+            weigh(*structure, samples, count, s, m, c)
+            weigh_signal(c, signal, weights)
+        gain(A, c, members, weights, on, step_size, shrink, panel)
+        opposite = follow(H, G, c, members, weights, on, step_size, shrink, found, sums, signal, panel)
+        on, found = found, on
     return last, RUNNING

@@ -1,5 +1,7 @@
 """Grids: axes of values written in a line, and the points that they span.
 
+Three ways to write one:
+
     d=1e3:1e9:log13      13 values from 1e3 to 1e9 in equal ratios
     mu=1:4:lin7          7 values from 1 to 4 in equal steps (integers where the letter is one)
     rule=sgd,sam         the values themselves

@@ -64,7 +64,7 @@ def column(array, at, count):
 
 
 def chosen(array, rows, k, count):
-    """Return the tile (count, 1) of array[rows[k]], array[rows[k + 1]], …"""
+    """Return the tile (count, 1) of array[rows[k]], array[rows[k + 1]] and so on."""
     return array[rows[k : k + count], None]
 
 

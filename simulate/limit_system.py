@@ -63,9 +63,22 @@ class LimitRun:
     classes: np.ndarray
 
 
+def gained(rise, steepness):
+    """Return x ≥ 0 with x + b(eˣ − 1) = rise, b = `steepness` > 0: within 3 ulps, however small or large; broadcast."""
+    rise, b = np.asarray(rise, float), np.asarray(steepness, float)
+    far = np.log(wrightomega(rise + b + np.log(b))) - np.log(b)  # x + log b + b eˣ is given; what is near 0 is lost
+    x = np.where(rise > 1e-6 * (1.0 + b), far, rise / (1.0 + b))
+    with np.errstate(over="ignore", invalid="ignore"):
+        step = (x + b * np.expm1(x) - rise) / (1.0 + b * np.exp(x))
+    return np.where(x < 700.0, x - step, x)
+
+
 def flow(margin, active, time):
-    """Return u(time) of u' = active · sigmoid(−u), u(0) = margin: u + eᵘ is linear in time; broadcast."""
-    return np.log(wrightomega(margin + np.exp(margin) + active * time))
+    """Return u(time) of u' = active · sigmoid(−u), u(0) = margin: u + eᵘ is linear in time; broadcast.
+
+    It is within 3 ulps of the larger of |margin| and |u|, for margins up to 700.
+    """
+    return margin + gained(active * time, np.exp(margin))
 
 
 def block_steps(s, S, c, e0):
@@ -213,5 +226,5 @@ def advance(margin, active, s, steps, e0, eps):
         return 1, e0 * s
     if excess(e0 * steps) < 0.0:
         steps = brentq(excess, 0.0, e0 * steps, xtol=1e-12) / e0
-    moved = flow(margin, active, e0 * steps) - margin
+    moved = gained(active * (e0 * steps), np.exp(margin))
     return steps, np.where(active > 0.0, moved / np.where(active > 0.0, active, 1.0), s * (e0 * steps))

@@ -318,14 +318,14 @@ class SpikedFamily:
         return 1.0 - eta * h * (1.0 + rho * h)
 
     def one_step_growth(self, step_size: float, radius: float) -> float:
-        """Return lambda_max(E J²)."""
+        """Return lambda_max(E J²), within 3 ulps of itself, or of 1 where it is less."""
         centre, leaf, spike = self._factors(step_size, radius) ** 2
         s, P, m = self.share, self.weight, self.leaves
         along = (1.0 - P) * centre + P * (1.0 - s + s * spike)
         return float(max(along, (1.0 - P) * leaf + P * (1.0 + (spike - 1.0) * (1.0 - s) / m)))
 
     def mean_square_growth(self, step_size: float, radius: float) -> float:
-        """Return the spectral radius of Sigma → E J Sigma J, that of its action on (u, v)."""
+        """Return the spectral radius of Sigma → E J Sigma J, that of its action on (u, v) within 3 ulps likewise."""
         centre, leaf, spike = self._factors(step_size, radius)
         s, P, m, kappa = self.share, self.weight, self.leaves, 1.0 - spike
         coupling = P * kappa**2 * s * (1.0 - s)

@@ -3,24 +3,41 @@
 import math
 import numbers
 from collections.abc import Hashable
+from pathlib import Path
 
 
 class ParameterError(ValueError):
     """Bad input: the message names the parameter, its value and what is allowed."""
 
 
+_SHOWN = 200  # characters of a value
+
+
 def reject(name, value, allowed):
-    """Raise the one form of error that bad input gets."""
-    raise ParameterError(f"{name} = {value!r}: must be {allowed}")
+    """Raise the one form of error that bad input gets: one line, in which a long value is cut short."""
+    try:
+        text = " ".join(repr(value).split("\n"))
+    except ValueError:  # an integer of more digits than Python writes
+        text = f"an integer of {value.bit_length()} bits"
+    if len(text) > _SHOWN:
+        text = f"{text[: _SHOWN // 2]}… ({len(text)} characters)"
+    raise ParameterError(f"{name} = {text}: must be {allowed}")
 
 
 def integer(name, value, minimum, maximum=None):
     """Return `value` as an int within [minimum, maximum], or raise ParameterError."""
     allowed = f"an integer >= {minimum}" + (f" and <= {maximum}" if maximum is not None else "")
-    whole = isinstance(value, numbers.Integral) or (isinstance(value, numbers.Real) and float(value).is_integer())
+    whole = isinstance(value, numbers.Integral) or (isinstance(value, numbers.Real) and _is_whole(value))
     if isinstance(value, bool) or not whole or value < minimum or (maximum is not None and value > maximum):
         reject(name, value, allowed)
     return int(value)
+
+
+def _is_whole(value):
+    try:
+        return float(value).is_integer()
+    except OverflowError:  # a fraction beyond the floats
+        return False
 
 
 def real(name, value, minimum=0.0, below=math.inf, strict=False):
@@ -43,6 +60,11 @@ def choice(name, value, choices):
     if not isinstance(value, Hashable) or value not in choices:  # an array compares entry by entry
         reject(name, value, "one of " + ", ".join(map(str, choices)))
     return value
+
+
+def folder(name, path) -> Path:
+    """Return the path of a folder, or raise ParameterError: an empty name, of an unset variable say, is no folder's."""
+    return reject(name, path, "the name of one ('.' is the current one)") if path == "" else Path(path)
 
 
 def sequence(name, value, allowed):

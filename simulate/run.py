@@ -4,14 +4,14 @@ import dataclasses
 import hashlib
 import importlib
 import json
+import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from simulate.compiled import fingerprint
-from simulate.parameters import ParameterError, integer, sequence
+from simulate.parameters import integer, reject, sequence
 
 RESULTS = {
     "conv": "simulate.conv_run:ConvResult",
@@ -32,9 +32,14 @@ class DataFile:
     def __post_init__(self):
         """Fingerprint the file; raises ParameterError if it cannot be read."""
         try:
-            digest = hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
+            path = os.fsdecode(self.path)
+            if not os.path.isfile(path):  # a device has no end
+                raise FileNotFoundError("no such file")
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except (OSError, TypeError, ValueError) as error:
-            raise ParameterError(f"data = {self.path!r}: must be a readable .npz file ({error})") from error
+            reject("data", self.path, f"a readable .npz file ({error})")
+        object.__setattr__(self, "path", path)
         object.__setattr__(self, "sha256", digest)
 
 

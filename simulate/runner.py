@@ -1,11 +1,9 @@
 """Many runs: found in the store or computed, here or by worker processes, with the same bits either way."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from simulate.executor import Failure, completed, executor_of, single_threaded
-from simulate.parameters import integer
+from simulate.executor import Failure, completed, executor_of, single_threaded, worker_count
 from simulate.run import Result, Specification
 from simulate.store import Store
 
@@ -24,7 +22,7 @@ class Runner:
     def __init__(
         self, workers: int = 1, store: Store | None = None, progress: Callable[[int], None] = lambda count: None
     ):
-        self.workers = integer("workers", workers, 1, 4 * (os.cpu_count() or 1))
+        self.workers = worker_count(workers)
         self.store, self.progress = store, progress
         self.computed = self.found = 0
         self._stack, self._executor = ExitStack(), (None, lambda: 1)

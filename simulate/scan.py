@@ -24,11 +24,14 @@ import pyarrow as pa
 
 from simulate.compiled import fingerprint
 from simulate.executor import Failure, completed, executor_of
-from simulate.grid import count_points, points, united
-from simulate.parameters import ParameterError
+from simulate.grid import count_points, parse_zips, points, united
+from simulate.parameters import ParameterError, integer, reject
+from simulate.parameters import folder as folder_of
 from simulate.run import DataFile, Specification, seed_key
 from simulate.store import Store
 
+LARGEST = 10**8  # runs
+_LETTER = str | int | float | None
 FLUSH_SECONDS, FLUSH_RUNS = 5.0, 20_000  # what a kill may cost at most, and what is kept in memory
 
 
@@ -42,6 +45,11 @@ class Plan:
     zips: tuple[tuple[str, ...], ...] = ()
     first_seed: int = 0
     seeds: int = 1
+
+    def __post_init__(self):
+        """Refuse more runs than can be told apart in memory; raises ParameterError."""
+        if self.size > LARGEST:
+            reject("runs of the grid", self.size, f"at most {LARGEST}")
 
     @property
     def size(self) -> int:
@@ -62,18 +70,25 @@ class Plan:
 
 
 def plan_of(record: Mapping) -> Plan:
-    """Return the plan of a scan.json's contents."""
-    axes = {name: tuple(values) for name, values in record["axes"].items()}
-    zips = tuple(tuple(names) for names in record["zip"])
-    return Plan(record["model"], record["fixed"], axes, zips, record["first_seed"], record["seeds"])
+    """Return the plan of a scan.json's contents, or raise ParameterError, KeyError or TypeError."""
+    fixed, axes = dict(record["fixed"]), {name: tuple(values) for name, values in record["axes"].items()}
+    zips = parse_zips([",".join(names) for names in record["zip"]], axes)
+    first, seeds = integer("first_seed", record["first_seed"], 0), integer("seeds", record["seeds"], 1)
+    for name, values in axes.items():
+        if not values or not all(isinstance(value, _LETTER) for value in values):
+            reject(f"axis {name}", values, "numbers or words")
+    for name, value in fixed.items():
+        if not isinstance(value, _LETTER) and not all(isinstance(one, int | float) for one in value):
+            reject(name, value, "a number, a word or a list of numbers")
+    return Plan(record["model"], fixed, axes, zips, first, seeds)
 
 
 def read_record(folder: Path) -> dict:
     """Return the contents of a directory's scan.json; ParameterError where there is none that can be read."""
     try:
         record = json.loads((folder / "scan.json").read_text(encoding="utf-8"))
-        plan_of(record), record["kernels"].encode(), record["contents"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        "".join([plan_of(record).model, record["kernels"], *record["contents"].values()])  # all of them texts
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ParameterError(f"scan directory = {str(folder)!r}: must hold a scan.json ({error!r})") from error
     return record
 
@@ -81,13 +96,14 @@ def read_record(folder: Path) -> dict:
 def _read_failures(folder):
     """Return what failures.json holds; nothing where it cannot be read, since what failed is tried again anyway."""
     try:
-        return dict(json.loads((folder / "failures.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        found = json.loads((folder / "failures.json").read_text(encoding="utf-8"))
+        return {key: failure for key, failure in found.items() if isinstance(failure, dict)}
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}
 
 
-def merged(plan: Plan, record: Mapping) -> Plan:
-    """Return the plan that carries on what `record` says, with values and seeds of both.
+def merged(plan: Plan, record: Mapping, folder: Path) -> Plan:
+    """Return the plan that carries on what the `record` of a directory says, with values and seeds of both.
 
     Raises ParameterError, the difference shown, where anything else differs.
     """
@@ -107,7 +123,7 @@ def merged(plan: Plan, record: Mapping) -> Plan:
         differences.append(f"axes: {', '.join(old.axes)} there, {', '.join(plan.axes)} now")
     if differences:
         allowed = "the same scan, to which grid values and seeds may be added"
-        raise ParameterError(f"scan directory: must hold {allowed} ({'; '.join(differences)})")
+        raise ParameterError(f"scan directory = {str(folder)!r}: must hold {allowed} ({'; '.join(differences)})")
     return replace(plan, axes=united(old.axes, plan.axes, plan.zips), seeds=max(plan.seeds, old.seeds))
 
 
@@ -256,11 +272,11 @@ def opened(folder, plan: Plan, specify: Specify, one_family: bool = True):
 
     Raises ParameterError: a directory that cannot be written, that another process writes, or of another scan.
     """
-    folder = Path(folder)
+    folder = folder_of("scan directory", folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / "lock", "w")  # noqa: SIM115 (held while the scan is open)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ParameterError(f"scan directory = {str(folder)!r}: must be writable ({error})") from error
     with lock:
         try:
@@ -268,7 +284,7 @@ def opened(folder, plan: Plan, specify: Specify, one_family: bool = True):
         except OSError as error:
             raise ParameterError(f"scan directory = {str(folder)!r}: must not be in use by another process") from error
         if (folder / "scan.json").exists():
-            plan = merged(plan, read_record(folder))
+            plan = merged(plan, read_record(folder), folder)
         try:
             write_json(folder / "scan.json", plan.to_dict())
             for left in (folder / "runs").glob("*.part"):  # of a writer that was killed

@@ -41,7 +41,7 @@ class SignalNoise:
         checked = {
             "samples": integer("samples (n)", self.samples, 1, 100_000),
             "dimension": integer("dimension (d)", self.dimension, 1, 10**15),
-            "patches": integer("patches (P)", self.patches, 1),
+            "patches": integer("patches (P)", self.patches, 1, 10**9),
             "signal_norm": real("signal_norm (mu)", self.signal_norm),
             "noise_std": real("noise_std (sigma_p)", self.noise_std),
             "flip_rate": real("flip_rate (p)", self.flip_rate, below=0.5),
@@ -189,6 +189,13 @@ def draw_gram(data: SignalNoise, width: int, init_std: float, seed: int) -> Gram
     noise_factor = _bartlett_rows(noise_rng, 0, count, data.dimension)
     weight_factor = _bartlett_rows(weight_rng, count, 2 * width, data.dimension)
 
+    return _instance(data, init_std, noise_factor, weight_factor, labels, signal_labels)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a run of what is beyond float64 ends as diverged
+def _instance(data, init_std, noise_factor, weight_factor, labels, signal_labels):
+    """Return the inner products of mu with noise and weights of these coordinates: one Bartlett factor a row."""
+    count, neurons = len(noise_factor), len(weight_factor)
     columns = noise_factor.shape[1] - 1  # the weights' rows reach further; the noise rows are zero there
     mu, sigma, std = data.signal_norm, data.noise_std, init_std
     u, shared = noise_factor[:, 0], weight_factor[:, : columns + 1]
@@ -196,7 +203,7 @@ def draw_gram(data: SignalNoise, width: int, init_std: float, seed: int) -> Gram
     gram[0, 0] = mu * mu
     gram[0, 1:] = gram[1:, 0] = mu * sigma * u
     gram[1:, 1:] = sigma * sigma * (noise_factor @ noise_factor.T)
-    projections = np.empty((2 * width, count + 1))
+    projections = np.empty((neurons, count + 1))
     projections[:, 0] = std * mu * weight_factor[:, 0]
     projections[:, 1:] = std * sigma * (shared @ noise_factor.T)
     weight_gram = std * std * (weight_factor @ weight_factor.T)

@@ -29,6 +29,10 @@ _SCHEMA = pa.schema({
 })  # fmt: skip
 
 
+_KEY_BYTES = 32  # that no compression takes from a key, a SHA-256 in hexadecimal
+_EXPANSION = 64  # bytes that a byte of a part may stand for; of nothing but zeros it is 20
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, pa.ArrowException)
+_PLAIN = "<f", "<i", "<u", "|i", "|u", "|b"  # kinds of arrays
 _OPEN_PARTS = 16  # parts kept decoded in memory
 
 
@@ -43,7 +47,7 @@ class Store:
         self._places: dict[str, tuple[Path, int]] = {}
         self._unwritten: dict[str, Result] = {}
         self._open = lru_cache(_OPEN_PARTS)(_read)
-        read = _read if check else pq.read_table
+        read = _read if check else _table
         for part, keys in self._whole(lambda part: read(part, columns=["key"])["key"].to_pylist()):
             self._index(part, keys)
 
@@ -57,7 +61,7 @@ class Store:
         for part in sorted(self.folder.glob("*.parquet")):
             try:
                 found = read(part)
-            except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            except _DAMAGED as error:
                 self._set_aside(part, error)
             else:
                 yield part, found
@@ -85,7 +89,7 @@ class Store:
         part, row = self._places[key]
         try:
             return _decode(self._open(part).slice(row, 1))
-        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        except _DAMAGED as error:
             self._set_aside(part, error)
             return None
 
@@ -132,7 +136,17 @@ def _read(part, columns=None):
     data = part.read_bytes()
     if _digest(data) != part.stem:
         raise OSError("its contents do not match its name")
-    return pq.read_table(io.BytesIO(data), schema=_SCHEMA, columns=columns)
+    return _table(io.BytesIO(data), columns, len(data))
+
+
+def _table(source, columns=None, size=None):
+    """Return a part's table, or raise ValueError where it declares more than its bytes can hold."""
+    size = source.stat().st_size if size is None else size
+    found = pq.read_metadata(source)
+    unpacked = sum(found.row_group(k).total_byte_size for k in range(found.num_row_groups))
+    if _KEY_BYTES * found.num_rows > size or unpacked > _EXPANSION * size:
+        raise ValueError(f"{found.num_rows} rows of {unpacked} bytes in {size} bytes")
+    return pq.read_table(source, schema=_SCHEMA, columns=columns)
 
 
 def _encode(results):
@@ -169,5 +183,7 @@ def _decode(row):
     kinds, shapes, values = packed.flatten()
     first, flat = values.offsets.to_numpy(), values.values.to_numpy()
     each = zip(names.to_pylist(), kinds.to_pylist(), shapes.to_pylist(), first[:-1], first[1:], strict=True)
+    if other := [kind for kind in kinds.to_pylist() if kind[:2] not in _PLAIN]:
+        raise ValueError(f"arrays of {other[0]}")
     found = {name: flat[start:end].reshape(shape).astype(kind) for name, kind, shape, start, end in each}
     return result_from_parts(**plain, scalars=dict(row["scalars"][0].as_py()), arrays=found)

@@ -4,6 +4,7 @@ In plain Python a strip of n times eight numbers is a NumPy array (n, 8), its ar
 numbers) NumPy's. Compiled, it is n vectors, each operation n instructions; `simulate.lanes` has sums.
 """
 
+import functools
 import math
 import operator
 
@@ -54,6 +55,14 @@ def power_of_two(strip):
         return np.where(strip >= -1022.0, np.exp2(strip), 0.0)
 
 
+def summed(strip):
+    """Return the sum of a strip's numbers: each eight on the last, then halves, quarters, pairs."""
+    lanes = functools.reduce(operator.add, strip)
+    while lanes.size > 1:
+        lanes = lanes[: lanes.size // 2] + lanes[lanes.size // 2 :]
+    return float(lanes[0])
+
+
 def lowest(bits):
     """Return the place of the lowest bit that is set; there must be one."""
     return (int(bits) & -int(bits)).bit_length() - 1
@@ -66,7 +75,7 @@ _SERIES = tuple(1.0 / math.factorial(k) for k in range(13, 1, -1))
 
 @kernel(inline=True)
 def exponential(strip):
-    """Return e^x of numbers x ≤ 0, to 1 ulp; below −708.74 0; NaN stays.
+    """Return e^x of numbers x ≤ 0, within 1 ulp; below −708.74 0; NaN stays.
 
     x = k ln 2 + r with |r| ≤ ln(2)/2, and the series of e^r to its 13th power.
     """
@@ -210,6 +219,16 @@ def _power_of_two(context, builder, sig, args):
         field = builder.add(builder.fptosi(held, whole), ir.Constant(whole, [1023] * LANES))
         found.append(builder.bitcast(builder.shl(field, ir.Constant(whole, [52] * LANES)), part.type))
     return _strip_of(builder, found)
+
+
+@_compiled(summed, lambda strip: types.float64)
+def _summed(context, builder, sig, args):
+    lanes = functools.reduce(builder.fadd, _parts(builder, sig.args[0], args[0]))
+    index = ir.IntType(32)
+    for half in (4, 2, 1):
+        low, high = (ir.Constant(ir.VectorType(index, half), [a + k for k in range(half)]) for a in (0, half))
+        lanes = builder.fadd(builder.shuffle_vector(lanes, lanes, low), builder.shuffle_vector(lanes, lanes, high))
+    return builder.extract_element(lanes, index(0))
 
 
 @_compiled(lowest, lambda bits: types.intp)

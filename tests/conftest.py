@@ -1,14 +1,26 @@
 """What every test shares: reproducible hypothesis, and problems small enough for the plain twins."""
 
+import os
+
 import numba
 import pytest
 from hypothesis import settings
 
-settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=25, database=None)
-settings.load_profile("fixed")
+# HYPOTHESIS_PROFILE=deep tries fifty times as many examples, others every time
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=25, database=None)
+settings.register_profile("deep", deadline=None, max_examples=1250, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(scope="session")
 def many_steps():
     """Return how many steps a long run takes: fewer where the kernels run as plain Python."""
     return 500 if numba.config.DISABLE_JIT else 10_000
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Run the test in an empty folder, which is returned."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"

@@ -32,7 +32,7 @@ def point_of(domain, command):
 
 
 def bump(settings, runner):
-    """A peak of height 1 at x = 0.3, k = 2, side = right."""
+    """Return a peak of height 1 at x = 0.3, k = 2, side = right."""
     far = (settings["x"] - 0.3) ** 2 + 0.1 * (settings["k"] - 2) ** 2 + 0.2 * (settings["side"] == "left")
     return Samples(np.array([1.0 - 0.5 * far]))
 

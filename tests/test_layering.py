@@ -3,12 +3,27 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from theory.registry import papers
+
 ROOT = Path(__file__).resolve().parent.parent
 ORDER = ["simulate", "theory", "figures", "sharpbounds"]
+PAPERS = {  # a paper's folder, and the folders that it builds on
+    "andriushchenko2022": set(),
+    "chen2023": set(),
+    "kim2023": {"quadratics"},
+    "luo2025": {"quadratics"},
+    "moon2026": set(),
+    "oikonomou2025": set(),
+    "ours": {"chen2023"},
+    "quadratics": set(),
+    "shin2025": {"andriushchenko2022", "chen2023"},
+    "wen2023": set(),
+}
 
 
 def imported(source):
@@ -45,6 +60,34 @@ def test_relative_imports_stay_inside_a_room():
             depth = len(path.relative_to(ROOT).parts) - 1
             levels = [n.level for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
             assert max(levels, default=0) <= depth, path
+
+
+def modules(nodes):
+    """Return the modules that statements import, by their whole names; of `from x import y` both x and x.y."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_papers_build_on_those_named():
+    assert set(papers()) == set(PAPERS)
+    for paper, below in PAPERS.items():
+        used = set().union(*(modules(ast.walk(ast.parse(path.read_text()))) for path in sources(f"theory/{paper}")))
+        assert {name for name in PAPERS if any(f"{u}.".startswith(f"theory.{name}.") for u in used)} - {paper} == below
+
+
+def test_modules_load_in_some_order():
+    """No two modules wait for each other when they are imported."""
+    paths = [path for room in ORDER[:-1] for path in sources(room)]
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+    needs = {name: modules(ast.parse(path.read_text()).body) & names.keys() - {name} for name, path in names.items()}
+    list(TopologicalSorter(needs).static_order())
+    with pytest.raises(CycleError):  # the control
+        list(TopologicalSorter({**needs, "theory.claim": {"theory.verdict"}}).static_order())
 
 
 @pytest.mark.parametrize(

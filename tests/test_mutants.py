@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 import mutants
+import mutation
 import numpy as np
 import pytest
 
@@ -20,7 +21,7 @@ FORM = "quadratics/sam-misses-optimum"
 def made(source):
     """Return what the operators make of an expression, as source."""
     (node,) = ast.parse(source).body
-    return {ast.unparse(variant) for variant in mutants.variants(node.value)}
+    return {ast.unparse(variant) for variant in mutation.variants(node.value)}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_plumbing_is_left_alone():
         return np.full((8, 9), 2.0)
     return np.sum(x.reshape(3, 4)[:, 6], axis=1) + 11
 '''
-    numbers = [site.value for site in mutants.sites(ast.parse(source).body[0]) if mutants.is_number(site)]
+    numbers = [site.value for site in mutation.sites(ast.parse(source).body[0]) if mutation.is_number(site)]
     assert sorted(numbers) == [2.0, 11]
 
 
@@ -53,7 +54,7 @@ def test_functions_that_a_prediction_is_made_of():
     """A closed-over function, a method, a function of another module, one that is cached."""
 
     def names(claim_id, what="predict"):
-        found = mutants.reached(mutants.unwrapped(getattr(claims()[claim_id], what)))
+        found = mutation.reached(mutation.unwrapped(getattr(claims()[claim_id], what)))
         return {function.__qualname__.rpartition(".")[2] for function, _ in found}
 
     assert names(FORM) == {"<lambda>", "gap_between"}
@@ -65,10 +66,10 @@ def test_functions_that_a_prediction_is_made_of():
 def test_modules_are_put_back():
     home = mutants.homes()[FORM]
     before = dict(sys.modules)
-    functions = mutants.named(mutants.reached(mutants.unwrapped(claims()[FORM].predict)))
-    mutant = next(m for m in mutants.of_source(functions) if "4.0 → 8.0" in m.text)
+    functions = mutation.named(mutation.reached(mutation.unwrapped(claims()[FORM].predict)))
+    mutant = next(m for m in mutation.of_source(functions) if "4.0 → 8.0" in m.text)
     samples = Samples(np.zeros(1), {"a": 5.0, "b": 1.0, "rho": 0.2})
-    with mutants.mutated(home, mutant) as there:
+    with mutation.mutated(home, mutant) as there:
         assert there[FORM].predict(samples) == 0.5 * claims()[FORM].predict(samples)
         assert sys.modules[home] is not before[home]
     assert {name: sys.modules[name] for name in before} == before

@@ -1,21 +1,15 @@
 """A theorem of one's own: the page that makes one, files taken as ids are, errors, and workers."""
 
-import re
-import shlex
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from pages import ROOT, run_page, shows, steps
 
 import sharpbounds
 from simulate.parameters import ParameterError
 from theory import own, registry
 from theory.claim import Outcome
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "your_theorem.md").read_text()
 
 HEAD = """
@@ -58,37 +52,9 @@ def file(tmp_path):
 # the page
 
 
-def steps_of_the_page():
-    """Yield ("python", source) and ("run", command, output shown) in the page's order."""
-    for match in re.finditer(r"```python\n(.*?)```|^    (sharpbounds [^\n]*)\n\n```\n(.*?)```", PAGE, re.DOTALL | re.M):
-        source, command, shown = match.groups()
-        yield ("python", source) if source else ("run", command, shown)
-
-
-def shows(shown, printed):
-    """Return whether what was printed is what is shown, … standing for anything."""
-    pattern = ".*?".join(re.escape(part.strip()) for part in shown.split("…"))
-    return re.fullmatch(r"\s*" + pattern + r"\s*", printed, re.DOTALL) is not None
-
-
 def test_the_page_as_it_is_written(tmp_path):
     """Its file and its commands, one by one, in a folder far from the project; the output is the one shown."""
-    blocks, runs = {}, []
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    environment["SHARPBOUNDS_CACHE"] = str(tmp_path / "cache")
-    for kind, text, *shown in steps_of_the_page():
-        if kind == "python":  # a block that begins as an earlier one takes its place
-            blocks[text.split()[0]] = text
-            (tmp_path / "my_theorem.py").write_text("\n\n".join(blocks.values()))
-            continue
-        code = "import sharpbounds; sharpbounds.main()"
-        found = subprocess.run(
-            [sys.executable, "-c", code, *shlex.split(text)[1:]], cwd=tmp_path, env=environment, capture_output=True,
-            text=True, encoding="utf-8",
-        )  # fmt: skip
-        assert shows(shown[0], found.stdout), found.stdout + found.stderr
-        runs.append(found.returncode)
-    assert runs == [1, 0, 0, 0]
+    assert run_page(PAGE, tmp_path) == [1, 0, 0, 0]
     assert not (tmp_path / "__pycache__").exists()
 
 
@@ -103,7 +69,7 @@ def test_shown_is_compared():
 def test_floor_of_the_page():
     """The fixed point of E x₊² = (1 − u)² E x² + u², by iteration."""
     namespace = {}
-    source = next(text for kind, text, *_ in steps_of_the_page() if kind == "python")
+    source = next(text for name, text in steps(PAGE) if name == "my_theorem.py")
     exec(source, namespace)
     for eta, rho in ((0.2, 0.5), (0.1, 0.0), (0.6, 2.0)):
         u, square = eta * (1.0 + rho), 9.0

@@ -20,7 +20,7 @@ def call(*arguments):
 
 
 def scaled(d=10**8, n=20, c=0.3, e0=0.2, P=2, sigma_p=1.0, q=1.0, m=10, **more):
-    """The run whose c, e0 and q are these, whatever the others."""
+    """Return the run whose c, e0 and q are these, whatever the others."""
     noise = (P - 1) * sigma_p
     return sharpbounds.conv(
         n=n, d=d, patches=P, sigma_p=sigma_p, width=m, mu=(q * d / n) ** 0.25 * noise, labels="balanced",

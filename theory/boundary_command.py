@@ -169,7 +169,8 @@ def _run(
     import importlib
     from dataclasses import replace
 
-    from simulate.grid import parse_axis, parse_zips, points, united
+    from simulate.executor import worker_count
+    from simulate.grid import parse_zips, points, united
     from simulate.runner import Runner
     from simulate.store import Store
     from theory.commands import check_output
@@ -178,21 +179,17 @@ def _run(
     if out is not None and as_json:
         reject("out", out, "left out with --json")
     along = along.replace("-", "_")
-    start, convert, axes = _start(options, along), converter(options), {}
-    for text in grid:
-        name, values = parse_axis(text, convert)
-        if name in axes or name in letters:
-            reject("grid", text, f"an axis that is given once ({name} is there already)")
-        axes[name] = values
+    start, axes = _start(options, along), _axes(grid, converter(options), letters)
     if along in axes or along in letters:
         reject("along", along, "a letter that is given nowhere else")
-    seed, seeds, workers = integer("seed", seed, 0), integer("seeds", seeds, 1, 10**6), integer("workers", workers, 1)
+    seed, seeds, workers = integer("seed", seed, 0), integer("seeds", seeds, 1, 10**6), worker_count(workers)
     halvings = integer("halvings", halvings, 0, 60)
     if level.above_flips and ("flip_rate" not in options or along == "flip_rate"):
         reject("level", str(level), "a number where there is no one flip rate p")
     results = scalar_results(model)
     shown = importlib.import_module(MODELS[model][0]).SHOWN
-    value = (value or ("test_error" if level.above_flips else shown.mean)).replace("-", "_")
+    default = "test_error" if level.above_flips else shown.mean
+    value = (default if value is None else value).replace("-", "_")
     if value not in results:
         reject("value", value, "one of " + ", ".join(results))
     specify, family = specify_of(model, axes), one_family(model, letters, {**axes, along: ()})
@@ -221,6 +218,19 @@ def _run(
     click.echo(f"{runner.computed} runs computed in {seconds:.3g} s, the others found in the store", err=True)
     _show(rows, {"model": model, "along": along, "value": value, "level": str(level), "seeds": seeds, "seed": seed,
                  "fixed": letters, "axes": axes}, out, as_json)  # fmt: skip
+
+
+def _axes(grid, convert, letters):
+    """Return the axes of a grid as written, by letter; `letters` are given elsewhere."""
+    from simulate.grid import parse_axis
+
+    axes = {}
+    for text in grid:
+        name, values = parse_axis(text, convert)
+        if name in axes or name in letters:
+            reject("grid", text, f"an axis that is given once ({name} is there already)")
+        axes[name] = values
+    return axes
 
 
 def _show(rows, what, out, as_json):

@@ -91,14 +91,14 @@ class Control:
 
 @dataclass(frozen=True)
 class Claim:
-    """A theorem, or a sharper or commonly stated form of one, together with the way to check it.
+    r"""A theorem, or a sharper or commonly stated form of one, together with the way to check it.
 
     id `paper/name`; statement and source in words; `parameters` the nominal setting that hypotheses are evaluated at,
     by paper symbol (a function of the others where it follows them); `observe(settings, runner)` returns the samples
     and `predict(samples)` the closed form at them; `tolerance`, in the judge's unit, with its reason; `expected` the
     verdict, one or per mode; `ours` marks forms that no paper states; `extra` names an extra of the installation that
     `observe` needs, and a module that it brings; `formula` is what `predict` asserts in LaTeX, pieces that may stand
-    on lines of their own parted by \\qquad; `domain` is where `falsify` searches it.
+    on lines of their own parted by \qquad; `domain` is where `falsify` searches it.
     """
 
     id: str

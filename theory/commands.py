@@ -117,8 +117,13 @@ def check_output(path, stdout=False):
     if path == "-" and stdout:
         return path
     if path is not None:
-        target = Path(path)
-        if path in ("", "-") or target.is_dir() or not os.access(target if target.exists() else target.parent, os.W_OK):
+        try:
+            target = Path(path)
+            place = target if target.exists() else target.parent
+            refused = path in ("", "-") or target.is_dir() or not os.access(place, os.W_OK)
+        except (OSError, ValueError):  # a name that is too long, or has a null character
+            refused = True
+        if refused:
             reject("output file to save", path, "a file in a folder that exists and can be written")
     return path
 
@@ -152,13 +157,12 @@ def verify_claims(patterns=(), mode="quick", seed=0, workers=None, store=True, r
     called with each record as it is made, `progress(claim, runs)` as runs finish.
     """
     selected = registry.select((patterns,) if isinstance(patterns, str) else patterns)
-    from simulate.parameters import integer
     from simulate.runner import Runner
     from simulate.store import Store
     from theory.check import check
 
     records, table = [], registry.table_size(selected)
-    workers = available_cores() if workers is None else integer("workers", workers, 1)
+    workers = available_cores() if workers is None else workers
     with Runner(workers, Store() if store else None) as runner:
         for claim in selected:
             if progress:
@@ -188,15 +192,23 @@ def checking(command):
     return command
 
 
-def checked(patterns, mode, seed, workers, no_cache, to_stderr=False):
-    """Return the records of the claims that match, shown as they are made; the arguments are those of `checking`."""
-    from simulate.parameters import integer
-    from theory.tables import VerifyTable
-
+def asked(patterns, seed, workers):
+    """Return the claims that the options of `checking` ask for, or raise ParameterError for any of them."""
     selected = registry.select(patterns)
+    from simulate.executor import worker_count
+    from simulate.parameters import integer
+
     integer("seed", seed, 0, 10**9)
     if workers is not None:
-        integer("workers", workers, 1)
+        worker_count(workers)
+    return selected
+
+
+def checked(patterns, mode, seed, workers, no_cache, to_stderr=False):
+    """Return the records of the claims that match, shown as they are made; the arguments are those of `checking`."""
+    from theory.tables import VerifyTable
+
+    selected = asked(patterns, seed, workers)
     with VerifyTable(selected, mode, seed, to_stderr) as table:
         return verify_claims(patterns, mode, seed, workers, not no_cache, table.add, table.progress)
 

@@ -39,13 +39,13 @@ def conv_spec(
     else:
         own = read_vectors(data)
         rms = float(np.sqrt(np.mean(own.noise**2)))
-        source = VectorFile(str(data), rms if sigma_p is None else sigma_p, flip_rate)
+        source = VectorFile(data, rms if sigma_p is None else sigma_p, flip_rate)
         n, d, patches, mu = len(own.labels), own.mu.size, own.patches, float(np.linalg.norm(own.mu))
         if own.weights is not None:
             width = len(own.weights) // 2
         rate = float(np.mean(own.labels != own.signal_labels))
     spec = ConvSpec(
-        source, width, sigma_0, rule, 0.0, 0, batch, eta, max_steps, stop_loss, seed, space, tuple(record), density,
+        source, width, sigma_0, rule, 0.0, 0, batch, eta, max_steps, stop_loss, seed, space, record, density,
         decay,
     )  # fmt: skip
     for one, other, names in ((tau, tau_c3, "tau and tau_c3"), (sam_steps, kappa, "sam_steps and kappa")):

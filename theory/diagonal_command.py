@@ -37,7 +37,7 @@ def diagonal_spec(
     if data is not None:
         for name, value in drawn.items():
             reject(name, value, "left out with data, whose file decides it")
-        source = RegressionFile(str(data))
+        source = RegressionFile(data)
         samples = len(read_regression(data).y)
     else:
         source = SparseRegression(**{name.partition(" ")[0]: value for name, value in drawn.items()})
@@ -56,7 +56,7 @@ def diagonal_spec(
         reject("switch_step", switch_step, "left out without `then`, the rule it switches to")
     if sampling is not None and rule not in STOCHASTIC:
         reject("sampling", sampling, "left out with rules other than " + " and ".join(STOCHASTIC))
-    sam = any("sam" in str(name) for name in rules)
+    sam = any(isinstance(name, str) and "sam" in name for name in rules)
     for name, value in (("rho", rho), ("normalisation", normalisation)):
         if value is not None and not sam:
             reject(name, value, f"left out with rule {rule}, which perturbs nothing")

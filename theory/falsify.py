@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from simulate.executor import executor_of, single_threaded
+from simulate.executor import executor_of, single_threaded, worker_count
 from simulate.parameters import integer, reject
 from simulate.runner import Runner
 from simulate.streams import stream
@@ -236,8 +236,9 @@ def falsify(name, budget=None, seed=0, workers=1, twin=False) -> Finding:
     """
     search = search_of(name, twin, seed)
     budget = search.domain.budget if budget is None else integer("budget", budget, 1, 10**7)
+    workers = worker_count(workers)
     with single_threaded():
-        with executor_of(integer("workers", workers, 1)) as (executor, _):
+        with executor_of(workers) as (executor, _):
             candidates, tried, inside = _explore(search, budget, executor)
         return _concluded(search, candidates, tried, inside)
 

@@ -11,6 +11,7 @@ from theory.parameter_types import COUNT, NUMBERS, NumberOr
 from theory.simulate_output import Shown, every, given, run_and_print, run_options
 
 RULES = ("gd", "sgd", "usam", "sam", "unified")
+SAMPLINGS = ("full", "nice", "replacement", "single", "importance")
 OBJECTIVES = ("least-squares", "ridge", "quadratic", "logistic", "pl", "nonconvex", "wave")
 THEORY_SHARE = 0.5  # of the theorem's largest radius, so that its step is not 0
 
@@ -43,12 +44,13 @@ def finite_sum_spec(
             reject("objective", objective, "another with data, whose samples have one row each and any targets")
         if data_seed is not None:
             reject("data_seed", data_seed, "left out with data, where no problem is drawn")
-        source = SumFile(str(data))
+        source = SumFile(data)
     else:
         letters = {name.partition(" ")[0]: value for name, value in drawn.items()}
         source = DrawnSum(**letters, full_rank=objective == "quadratic")
 
     choice("rule", rule, RULES)
+    choice("sampling", sampling, (None, *SAMPLINGS))
     perturbs = rule not in ("gd", "sgd")
     if lam is not None and rule != "unified":
         reject("lam", lam, f"left out with rule {rule}, which decides it")
@@ -110,7 +112,7 @@ def _resolve(spec, rho, gamma):
 
 
 def _load(spec):
-    """The problem of a specification and its `Constants`, whose arithmetic gives infinities in place of errors."""
+    """Return the problem of a specification and its `Constants`, whose arithmetic gives infinities, no errors."""
     from simulate.runner import single_threaded
     from theory.oikonomou2025.setting import Constants
     from theory.oikonomou2025.setting import constants as constants_of
@@ -177,7 +179,7 @@ SHOWN = Shown(
     help="Step size gamma, or the theorem's own.",
 )
 @click.option(
-    "--sampling", type=click.Choice(["full", "nice", "replacement", "single", "importance"]),
+    "--sampling", type=click.Choice(SAMPLINGS),
     help="Samples of a step. [default: single with sgd, else full]",
 )  # fmt: skip
 @click.option("--batch", type=COUNT, help="Samples tau of nice and replacement. [default: 1]")

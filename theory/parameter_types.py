@@ -56,6 +56,7 @@ class NumberOr(click.ParamType):
         self.name = f"float|{word}"
 
     def convert(self, value, param, context):
+        """Return the word or the number; click's error for anything else."""
         if value == self.word or isinstance(value, float):
             return value
         try:

@@ -183,13 +183,23 @@ PART = {
 def read_records(path) -> list[dict]:
     """Return the records of a file that `verify --json` wrote; ParameterError says what is wrong with another one."""
     try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        rows = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse, parse_int=_integer)
+    except (OSError, ValueError, RecursionError) as error:
         raise ParameterError(f"record file = {str(path)!r}: must be one that can be read as JSON ({error})") from error
     rows = rows if isinstance(rows, list) else [rows]
     for fault in _faults(rows):
         reject("record file", str(path), f"what `sharpbounds verify --json` writes ({fault})")
     return rows
+
+
+def _refuse(word):
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _integer(digits):
+    if len(digits) > 300:  # beyond the floats
+        _refuse(digits[:20] + "…")
+    return int(digits)
 
 
 def _faults(rows):
@@ -208,12 +218,26 @@ def _faults(rows):
             for key, kind in keys.items():
                 if not isinstance(part, dict) or not isinstance(part.get(key, ...), kind):
                     yield f"{name}: {key} is missing or no {getattr(kind, '__name__', 'number')}"
+        yield from _inner_faults(name, row)
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*", name):
             yield f"{name!r} is no id"
         if row["kind"] not in set(Kind) or not {row["expected"], row["verdict"]["outcome"]} <= set(Outcome):
             yield f"{name}: {row['kind']} and {row['verdict']['outcome']} are no kind and outcome"
     if len({row["id"] for row in rows}) < len(rows):
         yield "an id stands there twice"
+
+
+def _inner_faults(name, row):
+    """Yield what is wrong inside the parts of a record whose entries have the right types."""
+    for part in filter(None, (row["verdict"], row["control"], row["twin"])):
+        ends = part["interval"]
+        if ends is not None and not (len(ends) == 2 and all(isinstance(end, (*_NUMBER, _NOTHING)) for end in ends)):
+            yield f"{name}: interval is no pair of numbers"
+    if not isinstance(row["control"].get("rejected"), bool):
+        yield f"{name}: rejected is missing or no bool"
+    versions, place = row["environment"].get("versions"), row["environment"].get("platform")
+    if not isinstance(versions, dict) or not all(isinstance(text, str) for text in [*versions.values(), place]):
+        yield f"{name}: environment has no versions and platform"
 
 
 def select_records(rows, patterns=()) -> list[dict]:

@@ -2,7 +2,6 @@
 
 import copy
 import importlib
-import os
 import time
 import tomllib
 from contextlib import nullcontext
@@ -12,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from simulate.parameters import ParameterError, integer, reject
+from simulate.parameters import folder as folder_of
 from theory.parameter_types import BATCH_SIZE, COUNT
 
 MODELS = {  # name: where its `simulate` command is, and where specifications come from
@@ -84,7 +84,7 @@ def read_config(path, options):
     """Return (letters, own) of a TOML file: the model's letters, and grid, zip, seeds, … of the scan."""
     try:
         found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ParameterError(f"config = {str(path)!r}: must be a TOML file ({error})") from error
     convert, letters, own = converter(options), {}, {}
     for key, value in found.items():
@@ -122,7 +122,7 @@ def _scan_command(model):
         def on_command_line(name):
             return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
-        from_file, own = read_config(config, options) if config else ({}, {})
+        from_file, own = read_config(config, options) if config is not None else ({}, {})
         letters = from_file | {name: value for name, value in letters.items() if on_command_line(name)}
         values = {"grid": grid, "zips": zips, "seeds": seeds, "seed": seed, "out": out, "workers": workers,
                   "scheduler": scheduler}  # fmt: skip
@@ -149,7 +149,7 @@ def _scan_command(model):
 
 
 def _run(model, options, letters, grid, zips, seeds, seed, out, workers, scheduler, dry_run):
-    from simulate.executor import WorkersLost
+    from simulate.executor import WorkersLost, executor_of, worker_count
     from simulate.grid import parse_axis, parse_zips, united
     from simulate.scan import Plan, opened
 
@@ -159,7 +159,7 @@ def _run(model, options, letters, grid, zips, seeds, seed, out, workers, schedul
         if name in axes or name in letters:
             reject("grid", text, f"an axis that is given once ({name} is there already)")
         axes[name] = values
-    workers = integer("workers", workers, 1, 4 * (os.cpu_count() or 1))
+    workers = worker_count(workers)
     if scheduler is not None and workers > 1:
         reject("workers", workers, "left out with scheduler, whose cluster decides it")
     first, count = integer("seed", seed, 0), integer("seeds", seeds, 1, 10**9)
@@ -173,6 +173,9 @@ def _run(model, options, letters, grid, zips, seeds, seed, out, workers, schedul
     if out is None:
         reject("out", out, "given: the directory of the scan (or use --dry-run)")
     specify({**plan.fixed, **{name: values[0] for name, values in axes.items()}}, plan.first_seed)  # before any writing
+    if scheduler is not None:
+        with executor_of(1, scheduler):
+            pass  # it answers
     with opened(out, plan, specify, family) as scan:
         there, missing = len(scan.store), sum(1 for _ in scan.missing())
         click.echo(f"{scan.plan.size} runs, {there} of them there", err=True)
@@ -367,12 +370,15 @@ def stored(folder):
     """Return the `Scan` of a directory, to be read."""
     from simulate.scan import Scan, plan_of, read_record
 
-    record = read_record(Path(folder))
+    folder = folder_of("scan directory", folder)
+    record = read_record(folder)
     plan = plan_of(record)
     if plan.model not in MODELS:
         reject("scan.json model", plan.model, "one of " + ", ".join(MODELS))
+    if unknown := {*plan.fixed, *plan.axes} - set(model_options(plan.model)):
+        reject("scan.json letter", min(unknown), f"one of {', '.join(model_options(plan.model))}")
     alone = one_family(plan.model, plan.fixed, plan.axes)
-    return Scan(Path(folder), plan, specify_of(plan.model, plan.axes), alone, record["kernels"])
+    return Scan(folder, plan, specify_of(plan.model, plan.axes), alone, record["kernels"])
 
 
 scan = _Scan("scan", help="Scan grids of runs, on one core or a cluster, and carry them on.")

@@ -59,7 +59,7 @@ def simulate_seeds(spec, seeds=1, workers=1, store=None):
 
 
 def seeded(spec, seeds):
-    """Return `spec` at the seeds spec.seed, spec.seed + 1, …"""
+    """Return `spec` at so many seeds, from its own on."""
     return [replace(spec, seed=spec.seed + k) for k in range(integer("seeds", seeds, 1, 1_000_000))]
 
 
@@ -121,7 +121,7 @@ def run_and_print(specs, shown, record, save, workers, as_json, constants=None, 
 
 
 def _series(results, name):
-    """The mean of a record over the runs that reached each step, with its standard error."""
+    """Return the mean of a record over the runs that reached each step, with its standard error."""
     import numpy as np
 
     values = {}
@@ -137,7 +137,7 @@ def _series(results, name):
 
 
 def _archive(spec, runs, results, constants):
-    """The .npz bytes: scalars (seeds,), each run's arrays under run<seed>/<name>, the first specification as JSON.
+    """Return the .npz bytes: scalars (seeds,), each run's arrays as run<seed>/<name>, the first specification as JSON.
 
     What `constants` every run has goes under constants/<name> (seeds,).
     """
@@ -181,7 +181,7 @@ def _table(runs, shown):
 
 
 def _mean_line(rows, shown):
-    """The mean with its standard error, over the finite values of runs that did not diverge, and how many they are."""
+    """Return the mean of what is finite in runs that did not diverge, its standard error, and how many they are."""
     import numpy as np
 
     values = np.array([row[shown.mean] for row in rows if row["status"] != "diverged"])

@@ -112,7 +112,7 @@ def judge_lower_bound(samples: Samples, prediction, tolerance: float, false_alar
 
 
 def _judge_towards(whole, near, far, target, tolerance, measure, points, details):
-    """The rule for limits: `whole`, and its drift from the half `far` from the limit to the half `near` it."""
+    """Return the rule for limits: `whole`, and its drift from the half `far` from the limit to the half `near` it."""
     gap, gap_far, gap_near = (abs(part.value - target) for part in (whole, far, near))
     approaching = gap_near + near.half_width <= 0.5 * gap_far
     receding = gap_near - near.half_width > max(gap_far + far.half_width, tolerance)

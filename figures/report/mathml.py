@@ -15,7 +15,7 @@ LIMITS = {"msub": "munder", "msup": "mover", "msubsup": "munderover"}
 
 
 def pieces(formula: str) -> list[str]:
-    """Return a formula as MathML elements, one for each part between \\qquad; [] for an empty one."""
+    r"""Return a formula as MathML elements, one for each part between \qquad; [] for an empty one."""
     return [mathml(part) for part in formula.split(r"\qquad") if part.strip()]
 
 

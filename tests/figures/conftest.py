@@ -2,6 +2,7 @@
 
 import matplotlib as mpl
 import pytest
+from reports import records
 
 mpl.use("Agg")
 
@@ -13,3 +14,17 @@ def closed():
     import matplotlib.pyplot as plt
 
     plt.close("all")
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """Return records of one toy claim of every kind."""
+    return records()
+
+
+@pytest.fixture(scope="session")
+def files(rows):
+    """Return the report of the toy claims."""
+    from figures.report import pages
+
+    return pages.build(rows)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from modes import in_both_modes
 
 from simulate.compiled import cache_folder, fingerprint
 
@@ -46,26 +47,15 @@ np.savez(sys.argv[1], **found)
 """
 
 
-def arrays(folder, disable):
-    """Run SCRIPT in a fresh interpreter with the compiler on or off and return its arrays."""
-    path = folder / f"{disable}.npz"
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": disable, "OPENBLAS_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-c", SCRIPT, str(path)], cwd=ROOT, env=environment, check=True)
-    with np.load(path) as file:
-        return dict(file)
-
-
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """Return the arrays of compiled and of plain runs."""
-    folder = tmp_path_factory.mktemp("modes")
-    return arrays(folder, "0"), arrays(folder, "1")
+    return in_both_modes(tmp_path_factory.mktemp("modes"), SCRIPT)
 
 
 def select(both, prefix):
     """Return the pairs of arrays whose name starts with `prefix`."""
     compiled, plain = both
-    assert compiled.keys() == plain.keys()
     pairs = {name: (compiled[name], plain[name]) for name in compiled if name.startswith(prefix)}
     assert pairs
     return pairs
@@ -161,3 +151,82 @@ def test_kernels_are_kept_under_the_fingerprint(tmp_path):
 def test_folder_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "file").write_text("")
     assert in_a_copy(ROOT, KERNEL, SHARPBOUNDS_CACHE=str(tmp_path / "file" / "cache")) == "0.25"
+
+
+# a kernel that calls another one from another file
+
+
+CALLER = """
+from simulate.compiled import kernel
+from simulate.helper import helper
+
+@kernel
+def caller(x):
+    return helper(x) + 1.0
+"""
+CALL = "from simulate.caller import caller; print(caller(3.0))"
+compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+
+
+def with_helper(folder, factor):
+    """Put beside `simulate.compiled` in `folder` a kernel that calls a helper that multiplies by `factor`."""
+    (folder / "simulate").mkdir(exist_ok=True)
+    sources = {"__init__.py": "", "compiled.py": (ROOT / "simulate" / "compiled.py").read_text(), "caller.py": CALLER}
+    sources["helper.py"] = f"from simulate.compiled import kernel\n\n@kernel\ndef helper(x):\n    return {factor} * x\n"
+    for name, text in sources.items():
+        path = folder / "simulate" / name
+        if not path.exists() or path.read_text() != text:  # numba looks at the time of the caller's file
+            path.write_text(text)
+    return folder
+
+
+@compiled
+def test_changed_helper_recompiles_its_callers(tmp_path):
+    """Under another fingerprint; the control: under the same one numba takes the caller as it was."""
+    same = f"import simulate.compiled as c; c.fingerprint = lambda: 'same'; {CALL}"
+    for code, found in ((CALL, ["7.0", "16.0"]), (same, ["7.0", "7.0"])):
+        cache = {"SHARPBOUNDS_CACHE": str(tmp_path / found[1])}
+        assert [in_a_copy(with_helper(tmp_path, factor), code, **cache) for factor in (2.0, 5.0)] == found
+
+
+@pytest.mark.parametrize("library", ["numba", "numpy", "scipy"])
+def test_fingerprint_knows_the_libraries(library):
+    code = f"import simulate.compiled as c; c.{library}.__version__ = '0'; print(c.fingerprint())"
+    assert in_a_copy(ROOT, code) != fingerprint()
+
+
+@compiled
+def test_first_starts_at_once_do_not_collide(tmp_path):
+    """Three processes that compile into one empty cache agree, and a fourth finds what they left."""
+    with_helper(tmp_path, 2.0)
+    environment = {**os.environ, "SHARPBOUNDS_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", CALL]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) for _ in range(3)]
+    assert [process.communicate() for process in started] == [("7.0\n", "")] * 3
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.nb*")}
+    assert len(kept) == 4  # an index and code for each of the two
+    assert in_a_copy(tmp_path, CALL, SHARPBOUNDS_CACHE=str(tmp_path / "cache")) == "7.0"
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.nb*")} == kept
+
+
+@compiled
+@pytest.mark.parametrize("home", ["file/home", "/proc/nowhere", "/dev/null"])
+def test_home_that_cannot_be_written(tmp_path, home):
+    """Kernels are compiled anew, without a word; nothing is left anywhere."""
+    (tmp_path / "file").write_text("")
+    with_helper(tmp_path, 2.0)
+    before = sorted(tmp_path.rglob("*.nb*"))
+    places = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), str(tmp_path / home))
+    assert in_a_copy(tmp_path, CALL, **places, SHARPBOUNDS_CACHE="") == "7.0"
+    assert sorted(tmp_path.rglob("*.nb*")) == before
+
+
+@compiled
+def test_folder_that_is_there_and_read_only(tmp_path):
+    """As the system tells who is not root; the control is a folder that can be written."""
+    with_helper(tmp_path, 2.0)
+    read_only = f"import os; os.access = lambda *asked, **more: False; {CALL}"
+    for code, left in ((read_only, 0), (CALL, 4)):
+        assert in_a_copy(tmp_path, code, SHARPBOUNDS_CACHE=str(tmp_path / "cache")) == "7.0"
+        assert len(list((tmp_path / "cache").rglob("*.nb*"))) == left

@@ -1,12 +1,19 @@
 """The user's own files: what is read comes back as it was written, anything else is one error."""
 
 import io
+import os
 import pickle
+import tracemalloc
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import torn
 
+import sharpbounds
 from simulate.data_file import read_arrays
 from simulate.parameters import ParameterError
 
@@ -160,3 +167,87 @@ def test_shape_beyond_memory_is_one_error(path, shape):
         file.writestr("X.npy", header.getvalue() + bytes(80))
     with pytest.raises(ParameterError, match=r"data = .*key X"):
         read(path)
+
+
+def header(shape, kind="<f8"):
+    """Return the header of an .npy file."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def peak_of(path):
+    """Return the bytes that refusing a file takes, and what is said."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ParameterError) as caught:
+            read(path)
+        return tracemalloc.get_traced_memory()[1], str(caught.value)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [((10**8,), "<f8"), ((10**4, 10**4), "<f8"), ((1,), "|V999999999"), ((3, 0, -1), "<f8"), ((), "<f4")], ids=str,
+)  # fmt: skip
+def test_declared_shape_is_checked_before_it_is_allocated(path, shape, kind):
+    """A member whose header declares more than it holds, or less."""
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("X.npy", header(shape, kind) + bytes(64))
+    peak, said = peak_of(path)
+    assert "key X" in said
+    assert "bytes" in said
+    assert peak < 2e6
+
+
+def test_small_file_that_unpacks_to_a_large_one(path, monkeypatch):
+    """Zeros, all declared: refused by their size before they are unpacked; the control is read."""
+    large = np.zeros(2_000_000)
+    np.savez_compressed(path, X=large, y=Y)
+    assert path.stat().st_size < 10**5
+    assert read(path)["X"].size == large.size
+    monkeypatch.setattr("simulate.data_file._ALWAYS", 10**6)
+    peak, said = peak_of(path)
+    assert "unpack to 16000" in said
+    assert peak < 2e6
+
+
+@pytest.mark.parametrize("name", ["../X", "/X", "X/../../y", "C:\\X", "", "X\n"])
+def test_name_of_a_member_is_no_path(path, name):
+    """Nothing is unpacked to disk, whatever a member is called."""
+    np.savez(path, X=X, y=Y)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr(f"{name}.npy", bare_array())
+    before = sorted(path.parent.parent.rglob("*"))
+    with pytest.raises(ParameterError, match="data file key"):
+        read(path)
+    assert sorted(path.parent.parent.rglob("*")) == before
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_key_that_stands_there_twice(path):
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("X.npy", bare_array())
+    with pytest.raises(ParameterError, match="different"):
+        read(path)
+
+
+@given(st.data())
+def test_torn_file_is_read_or_refused(tmp_path_factory, data):
+    """Whatever is done to its bytes: what is read is what was written, or one error."""
+    path = tmp_path_factory.getbasetemp() / "torn.npz"
+    np.savez(path, X=X, y=Y)
+    path.write_bytes(data.draw(torn(path.read_bytes())))
+    with suppress(ParameterError):
+        found = read(path)
+        assert np.array_equal(found["X"], X)
+        assert np.array_equal(found["y"], Y)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no such device here")
+@pytest.mark.parametrize("rule", ["conv", "diagonal", "finite_sum"])
+def test_device_is_no_file(rule):
+    """It has no end to be read to."""
+    with pytest.raises(ParameterError, match="/dev/zero"):
+        getattr(sharpbounds, rule)(data="/dev/zero")

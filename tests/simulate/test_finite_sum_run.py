@@ -2,10 +2,6 @@
 
 import dataclasses
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import naive
 import numpy as np
@@ -22,7 +18,6 @@ from simulate.sampling import SAMPLINGS, sampling
 from simulate.store import Store
 from simulate.streams import stream
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL, WIDE, FULL_RANK = DrawnSum(6, 4), DrawnSum(4, 9), DrawnSum(3, 4, full_rank=True)
 P = (0.1, 0.2, 0.3, 0.4)
 GIVEN = GivenSum([[1.0, 2.0], [0.5, -1.0], [3.0, 0.0], [1.0, 1.0]], [1.0, -1.0, 1.0, 2.0], [0.5, 0.5])
@@ -238,61 +233,6 @@ def test_usam_converges_and_sam_stays_off():
     usam, sam = (run(spec(normalisation=lam, max_steps=1500, step_size=0.5)) for lam in (0.0, 1.0))
     assert usam.gap < 1e-28
     assert 1e-6 < sam.gap < 1e-1
-
-
-# modes: compiled kernels and the same sources run as plain Python
-
-MODES = """
-import sys
-import numpy as np
-from simulate.finite_sum import Schedule, expected_path
-from simulate.finite_sum_run import FiniteSumSpec, run
-from simulate.finite_sum_data import DrawnSum
-from simulate.objective import finite_sum
-from simulate.sampling import sampling
-found = {}
-for objective, reg in (("least-squares", 0.0), ("ridge", 0.1), ("nonconvex", 0.0), ("logistic", 0.1), ("pl", 0.0)):
-    for kind, lams in (("full", (0.0, 1.0)), ("nice", (0.5,)), ("single", (0.0, 0.5, 1.0))):
-        for lam in lams:
-            result = run(FiniteSumSpec(DrawnSum(7, 19 if objective == "pl" else 5), objective, reg, 0.1, lam, 0.1,
-                                       sampling=kind, batch_size=1 + 2 * (kind == "nice"), max_steps=20, record=(7,)))
-            for name in ("x", "gap", "gradient_norm"):
-                found[f"{objective} {kind} {lam} {name}"] = result.history[name]
-p = finite_sum("square", np.array([[1.0, 2.0], [0.5, -1.0], [3.0, 0.0]]), np.ones(3))
-found["expected"] = np.array(expected_path(p, sampling("single", p), Schedule(0.05, 0.1), 1.0, np.zeros(2), 4))
-np.savez(sys.argv[1], **found)
-"""
-
-
-@pytest.fixture(scope="module")
-def modes(tmp_path_factory):
-    """Return the arrays of compiled and of plain runs, by name."""
-    folder, found = tmp_path_factory.mktemp("modes"), []
-    for disable in ("0", "1"):
-        path = folder / f"{disable}.npz"
-        environment = {**os.environ, "NUMBA_DISABLE_JIT": disable, "OPENBLAS_NUM_THREADS": "1"}
-        subprocess.run([sys.executable, "-c", MODES, str(path)], cwd=ROOT, env=environment, check=True)
-        with np.load(path) as file:
-            found.append(dict(file))
-    assert found[0].keys() == found[1].keys()
-    return found
-
-
-def test_steps_are_equal_in_both_modes(modes):
-    """Least squares, ridge and the rational loss are + × / and √: equal to the last bit."""
-    compiled, plain = modes
-    names = [name for name in compiled if name.split()[0] in ("least-squares", "ridge", "nonconvex", "expected")]
-    assert len(names) == 55
-    for name in names:
-        assert np.array_equal(compiled[name], plain[name]), name
-
-
-def test_exp_and_sin_agree_to_rounding(modes):
-    """Each mode has its own, some ulps apart; the control: the samplings are far apart."""
-    compiled, plain = modes
-    for name in (name for name in compiled if name.split()[0] in ("logistic", "pl")):
-        assert np.allclose(compiled[name], plain[name], rtol=1e-10, atol=1e-13), name
-    assert np.abs(compiled["logistic full 1.0 x"] - compiled["logistic single 1.0 x"]).max() > 1e-4
 
 
 # bad values

@@ -1,8 +1,13 @@
 """Many runs: the same bits from one worker, from two and from the store, each run computed once."""
 
 import dataclasses
+import hashlib
 import os
+import subprocess
+import sys
+from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
@@ -14,6 +19,7 @@ from simulate.runner import Runner
 from simulate.signal_noise import SignalNoise
 from simulate.store import Store
 
+HERE = Path(__file__).resolve().parent
 SMALL = SignalNoise(samples=6, dimension=40, patches=3, signal_norm=2.0, flip_rate=0.3)
 
 
@@ -68,6 +74,32 @@ def test_store_changes_no_bit(two_workers, tmp_path):
     read = Runner(store=Store(tmp_path)).run(SPECS)
     for results in (written, again, read):
         assert [bits(r) for r in results] == [bits(r) for r in two_workers]
+
+
+DIGEST = """
+import hashlib, sys
+from simulate.runner import Runner
+from test_runner import WIDE, bits
+print(hashlib.sha256(repr([bits(result) for result in Runner().run(WIDE)]).encode()).hexdigest())
+"""
+LONG = dataclasses.replace(SMALL, dimension=20_000)  # products that BLAS shares out among threads, if it may
+WIDE = [
+    dataclasses.replace(spec(space=space, width=8, rule="sam", radius=0.3, batch_size=4), data=LONG)
+    for space in ("gram", "dense")
+]
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+def test_neither_threads_nor_the_compilation_cache_change_a_bit(tmp_path):
+    """Compiled afresh on one thread, read from the cache on two, and as it is here."""
+    found = {hashlib.sha256(repr([bits(result) for result in Runner().run(WIDE)]).encode()).hexdigest()}
+    for threads in ("1", "2"):
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+        environment = os.environ | dict.fromkeys(names, threads) | {"SHARPBOUNDS_CACHE": str(tmp_path)}
+        environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
+        found.add(subprocess.check_output([sys.executable, "-c", DIGEST], env=environment, text=True).strip())
+        assert list(tmp_path.rglob("*.nbi"))
+    assert len(found) == 1
 
 
 def test_each_run_is_computed_once(monkeypatch, tmp_path):

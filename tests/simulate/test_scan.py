@@ -149,8 +149,8 @@ def test_changed_data_file_is_refused(tmp_path):
 def test_merging_says_every_difference():
     record = json.loads(json.dumps(PLAN.to_dict()))
     with pytest.raises(ParameterError, match="first_seed: 0 there, 2 now; width: 2 there, 3 now"):
-        merged(replace(PLAN, fixed={"width": 3}, first_seed=2), record)
-    assert merged(PLAN, record) == PLAN
+        merged(replace(PLAN, fixed={"width": 3}, first_seed=2), record, "there")
+    assert merged(PLAN, record, "there") == PLAN
 
 
 def test_failure_is_told_and_tried_again(tmp_path, monkeypatch, whole):

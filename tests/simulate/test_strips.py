@@ -18,6 +18,7 @@ from simulate.strips import (
     positive_bits,
     power_of_two,
     strip,
+    summed,
 )
 
 COUNTS = (1, 3, 8)
@@ -92,6 +93,14 @@ def test_masked_and_at_least(count):
     size = LANES * count
     assert np.array_equal(out[0, :size], np.where(X[1, :size] > 0.0, X[0, :size], 0.0), equal_nan=True)
     assert np.array_equal(out[1, :size], np.maximum(X[1, :size], -0.5), equal_nan=True)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_summed_adds_in_the_order_it_says(count):
+    X, like = np.random.default_rng(count).standard_normal((1, LANES * count)), (0,) * count
+    total = numba.njit(lambda X, like: summed(strip(X, 0, 0, like)))(X, like)
+    assert total == summed(strip(X, 0, 0, like))
+    assert total == pytest.approx(math.fsum(X[0, : LANES * count]), abs=1e-13 * count)
 
 
 def test_blank():

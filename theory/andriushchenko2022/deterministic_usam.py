@@ -11,7 +11,7 @@ rho < 1/beta USAM is stationary only where f is. (4) At rho = 1/beta it need not
 (5) If f is convex, ‖g̃‖ ≥ ‖g‖ whatever rho.
 
 Why. ⟨g, g̃⟩ = ½(‖g‖² + ‖g̃‖² − ‖g − g̃‖²) with ‖g − g̃‖ ≤ q‖g‖, and the PL condition holds at x + rho g as well, where f
-is no smaller than at x: docs/derivations.md.
+is no smaller than at x: docs/andriushchenko2022.md.
 
 Source. Ours; the method is USAM of Andriushchenko & Flammarion 2022.
 """
@@ -25,7 +25,7 @@ from theory.finite_sums import SEARCHED, changes, searched
 
 
 def contraction(u, q, kappa):
-    """Return 1 − gamma mu (2 − u − q²), kappa = mu/beta ≤ 1, in a form that does not cancel."""
+    """Return 1 − gamma mu (2 − u − q²), kappa = mu/beta ≤ 1, within 2 ulps: its terms do not cancel."""
     return (1.0 - kappa) + kappa * ((1.0 - u) ** 2 + u * q**2)
 
 

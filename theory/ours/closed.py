@@ -24,7 +24,7 @@ def active_fraction(sigma):
 
 
 def margin_at_loss(eps):
-    """Return x with log(1 + e^−x) = eps."""
+    """Return x with log(1 + e^−x) = eps, within 2 ulps of itself, or of 1 near eps = log 2."""
     return -np.log(np.expm1(eps))
 
 

@@ -54,7 +54,7 @@ def first_passages(paths, steps, seed):
 
 
 def observe_passages(settings, runner):
-    """The share that is on at every sigma."""
+    """Return the share that is on at every sigma."""
     sigma, share = first_passages(settings["paths"], settings["steps"], settings["seed"])
     return Samples(share, {"sigma": sigma})
 

@@ -37,7 +37,7 @@ def observe_curves(settings, runner):
 
 
 def _curves(result, steps):
-    """The three curves at the recorded steps; an own-class pair is on iff its coefficient has grown."""
+    """Return the three curves at the recorded steps; an own-class pair is on iff its coefficient has grown."""
     at = [list(result.history["step"]).index(step) for step in steps]
     own, n = result.own_class(), len(result.labels)
     rho = result.history["rho"][at][:, own]
@@ -69,7 +69,7 @@ def predict_half(samples):
 
 
 def observe_share(settings, runner):
-    """Final share of own-class pairs that are on at training loss 0.03, one replicate a run."""
+    """Return the final share of own-class pairs that are on at training loss 0.03, one replicate a run."""
     n, m = settings["n"], settings["m"]
     specs = [scaled_spec(seed, n, D, m, mu=MU, c=C, stop_loss=EPS_SHARE) for seed in seeds(settings)]
     share = [(result.rho[result.own_class()] > 0.0).mean() for result in runner.run(specs)]

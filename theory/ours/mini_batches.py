@@ -22,7 +22,7 @@ N, M, C, D, MU, EPS = 20, 10, 0.3, 10**8, 40.0, 0.05
 
 
 def observe(settings, runner):
-    """Final share of own-class pairs that are on, one replicate a run, for every batch size."""
+    """Return the final share of own-class pairs that are on, one replicate a run, for every batch size."""
     axes = {}
     for B in settings["B"]:
         specs = [

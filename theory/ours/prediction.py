@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from simulate.parameters import ParameterError, choice, integer, reject
+from simulate.parameters import ParameterError, choice, integer, real, reject
 from simulate.signal_noise import SignalNoise
 from theory.chen2023.setting import benign_parameter, resulting_flip_rate, sam_radius
 from theory.conv_command import LEVELS
@@ -105,7 +105,16 @@ def predict(spec, level="effective", target="p+0.1", draws=None, samples=None, s
     and, for level `effective`, `samples` of each are by default as many as take seconds. `rows` of the curve. Raises
     ParameterError for what is not derived.
     """
-    return _Predictor(spec, choice("level", level, LEVELS), draws, samples, seed).prediction(_level(target), rows)
+    choice("level", level, LEVELS)
+    rows, target = integer("rows", rows, 2, 10_000), _level(target)
+    try:
+        with np.errstate(all="ignore"):
+            return _Predictor(spec, level, draws, samples, seed).prediction(target, rows)
+    except ParameterError:
+        raise
+    except (ArithmeticError, ValueError) as error:
+        letters = spec.data.signal_norm, spec.data.noise_std, spec.init_std, spec.step_size
+        reject("mu, sigma_p, sigma_0, eta", letters, f"numbers whose products float64 holds ({error})")
 
 
 def _level(target) -> Level:
@@ -113,6 +122,8 @@ def _level(target) -> Level:
 
     from theory.parameter_types import LEVEL
 
+    if not isinstance(target, str | Level):
+        return Level(real("target", target))
     try:
         return LEVEL.convert(target, None, None)
     except click.BadParameter as error:
@@ -172,7 +183,11 @@ class _Predictor:
         """Return the curves of SGD from signal coefficient `gamma` on."""
         given = {"p": self.p, "eps": self.spec.stop_loss, "e0": self.e0 * self.batches}
         if self.level == "closed":
-            return closed_form(self.c, self.m, **given)
+            try:
+                return closed_form(self.c, self.m, **given)
+            except ParameterError as error:
+                letters = self.c, self.spec.stop_loss, self.e0
+                reject("c (of sigma_0), stop_loss, e0 (of eta)", letters, f"those of a closed form ({error})")
         given |= self.draws
         iid = self.spec.data.labels == "iid"
         if self.level == "limit":
@@ -219,6 +234,8 @@ class _Predictor:
         growth = (gamma[-1] - found.start) / found.signal[-1] if found.signal[-1] else 0.0
         spread = np.hypot(growth * errors["signal"], errors["start"]) if errors else None
         clean = Estimate(clean_error(found), found.standard_error(clean_error))
+        if not 0.0 <= clean.value <= 1.0:
+            raise FloatingPointError(f"the clean error would be {clean.value}")
         results = {
             "clean_error": clean,
             "test_error": Estimate(self.p + (1 - 2 * self.p) * clean.value, _times(1 - 2 * self.p, clean.error)),
@@ -290,7 +307,6 @@ class _Predictor:
         return {"sam_needed": Estimate(steps, spread * stretch / rate), "sam_gamma_needed": Estimate(start, spread)}
 
     def _curve(self, found, gamma, rows):
-        rows = integer("rows", rows, 2, 10_000)
         tau = np.expm1(np.linspace(0.0, np.log1p(found.time), rows))
         lines = {
             "active_fraction": found.active, "margin": found.margin, "S": found.S, "gamma": gamma, "loss": found.loss,

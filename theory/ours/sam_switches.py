@@ -29,7 +29,7 @@ def shape(d):
 
 
 def observe(settings, runner):
-    """Final active share, steps and clean error, one replicate a run."""
+    """Return the final active share, steps and clean error, one replicate a run."""
     d, axes = settings["d"], {}
     mu, kappa, eta = shape(d)
     steps = sam_steps(kappa, M, eta, mu, P_FLIP)

@@ -43,7 +43,7 @@ def edge(eta, rho, gradient_norm):
 
 
 def observe_step(settings, runner):
-    """The curvature at which one step no longer shortens a component, ‖g‖ held, over lam_c, (problems,).
+    """Return the curvature at which one step no longer shortens a component, ‖g‖ held, over lam_c, (problems,).
 
     The component is that of any eigenvalue; the others keep their ratios to it.
     """

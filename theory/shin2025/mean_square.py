@@ -13,7 +13,7 @@ How far. Under SGD the star of m leaves, centre and leaves alike and singular, i
 
 Why. The radius is at least that of (E J_i)², which is all that the bound on a needs. Commuting Hessians: the radius is
 lambda_max(E J_i²). Equal norms h: tr E J_i² ≤ d says h(1 + rho h) ≤ 2/eta, and then E J_i² ⪯ I. The rest is the
-families below, and random ones break s_2² too. Stars: docs/linear_stability.md.
+families below, and random ones break s_2² too. Stars: docs/shin2025.md.
 
 Source. Shin et al. 2025, Theorem 1, stability read as boundedness of E‖x_t‖²; the counterexamples are ours.
 """
@@ -234,7 +234,7 @@ CLAIMS = (
         title="How far mean-square stability lets the spread go",
         statement="a star of m leaves is stable under SGD with eta² s_2² = 4m/(1 + √m)², up to 4 times the bound",
         formula=r"\eta^2s_2^2=\frac{4m}{(1+\sqrt m)^2}",
-        source=f"derived here (docs/linear_stability.md), against {SOURCE}",
+        source=f"derived here (docs/shin2025.md), against {SOURCE}",
         kind=Kind.IDENTITY,
         hypotheses=(),
         parameters=NOMINAL | {"rho": 0.0},
@@ -253,7 +253,7 @@ CLAIMS = (
             title=f"Where the spread is bounded: {what}",
             statement=f"radius of Sigma → E J_i Sigma J_i ≤ 1 ⇒ {', '.join(BOUNDS.values())}: {what}",
             formula=STABLE + r" \qquad ".join(FORMULAS.values()),
-            source=f"derived here (docs/linear_stability.md); a case of {SOURCE}",
+            source=f"derived here (docs/shin2025.md); a case of {SOURCE}",
             hypotheses=(LARGE_STEP,),
             parameters=NOMINAL,
             observe=observe_holding(kinds),

@@ -10,7 +10,7 @@ attained, and falling with rho where the paper's bound rises.
 
 Why. Averaged over a direction's spectral measures, h has a law with E(1 − eta h − eta rho h²)² ≤ 1, and the excess of
 each order is at most the scalar one, E h^k − (E h)^k ≥ 0. For the sharper form: 1 − (1 − eta h − eta rho h²)² is at
-most a constant times h(a* − h), for all h ≥ 0 (docs/linear_stability.md).
+most a constant times h(a* − h), for all h ≥ 0 (docs/shin2025.md).
 
 Source. Shin et al. 2025, Theorem 1.
 """
@@ -153,7 +153,7 @@ CLAIMS = (
             r"\mathbb{E}J_i^2\preceq I\implies M_2\preceq a^*H \qquad s_2^2\le\frac{(a^*)^2}{4} \qquad "
             r"a^*=\frac{\sqrt{1+8\rho/\eta}-1}{2\rho}"
         ),
-        source=f"derived here (docs/linear_stability.md); sharpens {SOURCE}",
+        source=f"derived here (docs/shin2025.md); sharpens {SOURCE}",
         hypotheses=(),
         observe=observe_sharp,
         domain=searched_domain(ANY_RADIUS),

@@ -113,7 +113,7 @@ CLAIMS = (
             r"\frac{\operatorname{tr}\mathbb{E}J_i^2}{d}\le r(\Sigma\mapsto\mathbb{E}J_i\Sigma J_i)"
             r"\le\lambda_{\max}(\mathbb{E}J_i^2)"
         ),
-        source=f"derived here (docs/linear_stability.md); the notions of {SOURCE}",
+        source=f"derived here (docs/shin2025.md); the notions of {SOURCE}",
         kind=Kind.UPPER_BOUND,
         hypotheses=(),
         parameters=NOMINAL,

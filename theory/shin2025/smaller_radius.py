@@ -1,4 +1,4 @@
-"""Is a minimum that is stable at a radius stable at every smaller one?
+"""A minimum that is stable at a radius is stable at every smaller one: in one step, not in mean square.
 
 Setting. One family of Hessians, one step size, two radii rho' < rho.
 
@@ -11,7 +11,7 @@ nothing of it.
 
 Why. The sharp form M_2 ⪯ a* H with a* ≤ 2/eta is one-step stability at rho' = 0. Between, E‖J_i x‖² is convex in rho.
 
-Source. Shin et al. 2025, on the role of rho in Theorem 1; both answers are ours (docs/linear_stability.md).
+Source. Shin et al. 2025, on the role of rho in Theorem 1; both answers are ours (docs/shin2025.md).
 """
 
 from dataclasses import replace
@@ -116,7 +116,7 @@ CLAIMS = (
             r"\lambda_{\max}(\mathbb{E}J_i^2)\le1\ \text{at}\ \rho\implies\lambda_{\max}(\mathbb{E}J_i^2)"
             r"\le1\ \text{at}\ \rho'\le\rho"
         ),
-        source="derived here (docs/linear_stability.md), after Shin, Lee, Andriushchenko & Lee 2025, Theorem 1",
+        source="derived here (docs/shin2025.md), after Shin, Lee, Andriushchenko & Lee 2025, Theorem 1",
         domain=searched_domain(ANY_RADIUS, observe=observe_searched),
         **settings("one_step"),
         **COMMON,
@@ -126,7 +126,7 @@ CLAIMS = (
         title="The same in mean square",
         statement=f"{GROWTH['mean_square']} ≤ 1 at rho ⇒ ≤ 1 at every rho' in [0, rho]",
         formula=r"r(\Sigma\mapsto\mathbb{E}J_i\Sigma J_i)\le1\ \text{at}\ \rho\implies r\le1\ \text{at}\ \rho'\le\rho",
-        source="the other reading of shin2025/smaller-radius; counterexample derived here (docs/linear_stability.md)",
+        source="the other reading of shin2025/smaller-radius; counterexample derived here (docs/shin2025.md)",
         twin=Control("in one step", changes={"notion": "one_step"}),
         expected=Outcome.VIOLATED,
         domain=SPIKED_DOMAIN,

@@ -88,7 +88,7 @@ def observe_sharp(settings, runner):
 
 
 COMMON = {"kind": Kind.UPPER_BOUND, "parameters": NOMINAL, "ours": True, **AT_EDGE}
-REPAIR = "derived here (docs/linear_stability.md); repairs Shin, Lee, Andriushchenko & Lee 2025, Theorem 1"
+REPAIR = "derived here (docs/shin2025.md); repairs Shin, Lee, Andriushchenko & Lee 2025, Theorem 1"
 
 CLAIMS = (
     Claim(

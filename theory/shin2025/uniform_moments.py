@@ -104,7 +104,7 @@ CLAIMS = (
         formula=(
             r"\max_{\mathbb{E}J_i^2\preceq I}s_2^2=\frac{(a^*)^2}{4} \qquad a^*=\frac{\sqrt{1+8\rho/\eta}-1}{2\rho}"
         ),
-        source=f"derived here (docs/linear_stability.md); sharpens {SOURCE}",
+        source=f"derived here (docs/shin2025.md); sharpens {SOURCE}",
         kind=Kind.IDENTITY,
         hypotheses=(),
         parameters=NOMINAL,
@@ -146,7 +146,7 @@ CLAIMS = (
         title="SGD limits neither the third nor the fourth moment",
         statement="s_3² ∝ p^(−1/2), s_4² ∝ p^(−1) at the edge of one-step stability, rho = 0, spikes of probability p",
         formula=r"s_3^2\propto p^{-1/2} \qquad s_4^2\propto p^{-1}",
-        source=f"derived here (docs/linear_stability.md); {SOURCE} has no bound there",
+        source=f"derived here (docs/shin2025.md); {SOURCE} has no bound there",
         kind=Kind.RATE,
         hypotheses=(),
         parameters=NOMINAL | {"rho": 0.0},

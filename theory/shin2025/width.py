@@ -43,13 +43,13 @@ def observe_noise(settings, runner):
 
 
 def observe_noise_trend(settings, runner):
-    """What the larger flip rate adds to the gain's growth between two widths, paired by seed."""
+    """Return what the larger flip rate adds to the gain's growth between two widths, paired by seed."""
     narrow, wide = (axis.observed for axis in observe_noise(settings, runner).values())
     return Samples(wide - narrow, {"first": wide, "second": narrow})
 
 
 def observe_onset(settings, runner):
-    """The radius at which half the gain is there: that of the clean error half-way from GD's to 0.
+    """Return the radius at which half the gain is there: that of the clean error half-way from GD's to 0.
 
     One bisection for each width and seed, (widths, seeds), from a bracket about settings["tau"] · √m.
     """

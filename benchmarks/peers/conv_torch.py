@@ -1,0 +1,39 @@
+"""The two-layer convolutional ReLU network on the d-vectors themselves, in PyTorch: autograd, eager or compiled."""
+
+import numpy as np
+import torch
+from torch.nn.functional import softplus
+
+
+def training(instance, radius, step_size, dtype=np.float64, compiled=False):
+    """Return train(steps) → W (2m, d): full-batch steps of SGD, or of SAM if radius > 0, from the initial weights.
+
+    With `compiled` loss and gradient are compiled by `torch.compile` (which needs a C++ compiler).
+    """
+    torch.set_num_threads(1)
+    kind = torch.float64 if dtype == np.float64 else torch.float32
+    V, y, signal_labels = (
+        torch.tensor(a, dtype=kind) for a in (instance.vectors, instance.labels, instance.signal_labels)
+    )
+    m = len(instance.weights) // 2
+    J = torch.repeat_interleave(torch.tensor([1.0, -1.0], dtype=kind), m)
+
+    def loss(W):
+        H = W @ V.T
+        patches = torch.relu(H[:, :1] * signal_labels) + torch.relu(H[:, 1:])
+        return softplus(-y * (J @ patches / m)).mean()
+
+    value = torch.compile(loss) if compiled else loss
+
+    def train(steps):
+        W = torch.tensor(instance.weights, dtype=kind, requires_grad=True)
+        for _ in range(steps):
+            (G,) = torch.autograd.grad(value(W), W)
+            if radius > 0:
+                near = (W.detach() + radius / G.norm() * G).requires_grad_()
+                (G,) = torch.autograd.grad(value(near), near)
+            with torch.no_grad():
+                W -= step_size * G
+        return W.detach().numpy()
+
+    return train
