@@ -23,7 +23,7 @@ TOYS = {
 
 @pytest.fixture(autouse=True)
 def toys(monkeypatch):
-    """The registry is that of the toys, which a test may change."""
+    """Make the toys the registry, which a test may change."""
     there = dict(TOYS)
     for module in (verdict_rates, verdict_table):
         monkeypatch.setattr(module, "claims", lambda: there)

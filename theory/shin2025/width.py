@@ -71,7 +71,7 @@ COMMON = {
     "tolerance_reason": "the margin is in the claim",
 }
 NARROW = {"quick": {"widths": (3, 10), "seeds": 64}, "full": {"widths": (3, 10), "seeds": 400}}
-WIDE = {"quick": {"widths": (10, 100), "seeds": 64}, "full": {"widths": (10, 300), "seeds": 64}}
+WIDE = {"quick": {"widths": (10, 100), "seeds": 64}, "full": {"widths": (10, 300), "seeds": 96}}
 
 CLAIMS = (
     Claim(
