@@ -31,6 +31,7 @@ verdicts: $(READY)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy simulate theory figures sharpbounds.py
 
 theorems: $(READY)
 	@$(VENV)/bin/sharpbounds list --ids

@@ -32,6 +32,7 @@ Start-up imports neither numba nor scipy: a command loads what it needs when it 
 
 import importlib
 import sys
+from typing import Any
 
 import click
 
@@ -53,7 +54,7 @@ _PUBLIC = {
 __all__ = ["main", *_PUBLIC]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """Load a public call when it is first used."""
     if name not in _PUBLIC:
         raise AttributeError(f"module 'sharpbounds' has no attribute {name!r}")
@@ -69,16 +70,16 @@ class _Lazy(click.Group):
 
     commands_at: dict[str, str]  # name → module:command, set by `_group`
 
-    def list_commands(self, context):
+    def list_commands(self, context: click.Context) -> list[str]:
         return list(self.commands_at)
 
-    def get_command(self, context, name):
+    def get_command(self, context: click.Context, name: str) -> Any:
         if name not in self.commands_at:
             return None
         module, _, attribute = self.commands_at[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
 
-    def invoke(self, context):
+    def invoke(self, context: click.Context) -> Any:
         from simulate.parameters import ParameterError
 
         for stream in (sys.stdout, sys.stderr):
@@ -99,7 +100,7 @@ class _Lazy(click.Group):
             raise click.UsageError(told) from error
 
 
-def _group(name, commands, text):
+def _group(name: str, commands: dict[str, str], text: str) -> Any:
     group = _Lazy(name, help=text, context_settings={"help_option_names": ["-h", "--help"]})
     group.commands_at = commands
     return group

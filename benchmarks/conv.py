@@ -1,7 +1,7 @@
 """Steps of the convolutional network against dense peers, the matrix product, a plain kernel, and another dimension.
 
 `steps`: full-batch SGD and SAM, n = 20, m = 10, P = 2, against networks trained on the vectors of R^20000. All take the
-same steps from the same weights, and their projections W Vᵀ must agree before any is timed.
+same 300 steps from the same weights, and their projections W Vᵀ must agree before any is timed.
 
 `product`: full-batch steps at n = 200. Multiply-adds that matter are those of D G with D not 0: n + 1 for every pair
 (neuron, vector) that is on, counted before and after every hundred steps; the share is of the rate of NumPy's product
@@ -68,10 +68,10 @@ def steps():
                 yield from against_peer(dense, name, peer)
 
 
-def against_peer(dense, name, peer, count=60, repetitions=5):
+def against_peer(dense, name, peer, count=300):
     """Return the rows of `count` steps against a dense peer's, and of its compilation."""
     job, radius, (module, options, tolerance) = f"conv {name} step, n 20, m 10, d 20000", RULES[name], PEERS[peer]
-    gram, rule = dense.to_gram(), Rule(radius)
+    gram, rule, target = dense.to_gram(), Rule(radius), TARGETS.get((name, peer))
     try:
         train = importlib.import_module(f"benchmarks.peers.{module}").training(dense, radius, STEP_SIZE, **options)
         compiling = compilation(f"dense {peer}, {name} step", partial(train, 1))
@@ -83,10 +83,11 @@ def against_peer(dense, name, peer, count=60, repetitions=5):
     theirs, ours = paired(
         lambda: clocked(partial(train, count), count),
         lambda: gram_seconds(fresh(gram), count, STEP_SIZE, rule),
-        repetitions,
+        5 if target else 3,
     )
-    row = Row(job, peer, theirs / ours, target=TARGETS.get((name, peer)), note=costs(theirs, ours))
-    return [row] if module == "conv_numpy" or "eager" in peer else [row, compiling]
+    row = Row(job, peer, theirs / ours, target=target, note=costs(theirs, ours))
+    compiles = module == "conv_jax" or (name == "SGD" and (module == "conv_numba" or "compiled" in options))
+    return [row, compiling] if compiles else [row]  # what SGD compiles serves SAM too, but in JAX
 
 
 def product():

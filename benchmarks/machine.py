@@ -12,6 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from benchmarks.measure import clocked
+from simulate.gram_step import aligned
 
 LIBRARIES = ("numpy", "scipy", "numba", "jax", "torch")
 PRODUCT = 1024
@@ -94,7 +95,9 @@ def total(words, passes):
 
 @lru_cache(1)
 def _words(count):
-    return np.random.default_rng(0).integers(0, 2**62, count)
+    words = aligned(1, count).ravel().view(np.int64)  # what straddles two cache lines is read twice
+    words[:] = np.arange(count)
+    return words
 
 
 def read_rate(size: int, read: float = 2e9) -> float:

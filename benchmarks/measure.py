@@ -10,8 +10,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-FORMS = {"×": ("{:.4g}", 1), "%": ("{:.0f}", 100), "s": ("{:.3g}", 1), "GiB": ("{:.2f}", 1)}  # unit: format, scale
-
 
 class Disagreement(Exception):
     """The two sides do not compute the same, so there is nothing to compare."""
@@ -42,8 +40,9 @@ class Row:
 
     def number(self, value) -> str:
         """Return a value as the table shows it."""
-        form, scale = FORMS[self.unit]
-        return form.format(scale * value)
+        if self.unit == "%":
+            return f"{100 * value:.0f}"
+        return np.format_float_positional(value, precision=3, fractional=False, trim="-")  # three digits
 
     def wanted(self) -> str:
         """Return the target as the table shows it."""

@@ -201,7 +201,7 @@ def main():
     parser.add_argument("--out", metavar="PNG", default="docs/figures/roofline.png", help="picture [%(default)s]")
     options, start = parser.parse_args(), time.perf_counter()
     with one_core():
-        found = {"machine": f"{cpu_name()}; {blas()}", **ceilings(), "kernels": points()}
+        found = {"machine": f"{cpu_name()}; {blas()}", "kernels": points(), **ceilings()}
     for name, rate in found["peaks"].items():
         print(f"{name:26} {1e-9 * rate:7.1f} billion operations a second")
     for name, rate in found["reads"].items():

@@ -21,7 +21,7 @@ SETTINGS = {
 
 def compute(runner) -> dict[str, np.ndarray]:
     """Return by width "m/x", "m/t" and "m/c0": coefficients, steps and growth rates, flat."""
-    data = {}
+    data: dict[str, np.ndarray] = {}
     for m in WIDTHS:
         samples = observe(SETTINGS | {"m": m}, runner)
         data |= {f"{m}/x": samples.observed, f"{m}/t": samples.given["t"], f"{m}/c0": samples.given["c0"]}

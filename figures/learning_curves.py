@@ -35,11 +35,11 @@ def compute(runner) -> dict[str, np.ndarray]:
 
     mu, n, m = float(critical_signal(SHAPE["n"], 2, 1.0, SHAPE["d"])), SHAPE["n"], SHAPE["m"]
     unit = n * signal_to_noise_ratio(mu, 2, 1.0, SHAPE["d"]) ** 2 * (1.0 - 2.0 * FLIPPED)
-    data = {}
+    data: dict[str, np.ndarray] = {}
     for c in SCALES:
         run = {"mu": mu, "c": c, "e0": E0, "stop_loss": 0.0, "max_steps": RECORD[-1], "record": RECORD}
         results = runner.run([scaled_spec(seed, **SHAPE, **run) for seed in range(SEEDS)])
-        data[f"exact/{c}"] = np.moveaxis([observed(result, unit) for result in results], 0, -1)
+        data[f"exact/{c}"] = np.moveaxis(np.array([observed(result, unit) for result in results]), 0, -1)
         levels = {
             "limit": limit_system(n, c, m, FLIPPED, EPS, E0, draws=DRAWS["limit"]),
             "effective": effective_process(c, m, FLIPPED, EPS, E0, draws=DRAWS["effective"]),

@@ -7,6 +7,8 @@ over seeds of f − f* on its way, two standard errors, the exact stationary val
 it crosses.
 """
 
+from typing import Any
+
 import numpy as np
 
 from figures.style import FLOOR, SAM, SGD, THEORY, TWO_PANELS
@@ -24,7 +26,8 @@ TIMES = tuple(range(0, LONG + 1, LONG // 80))
 def compute(runner) -> dict[str, np.ndarray]:
     """Return the floors (radii, problems) and the paths' f − f* (paths, times)."""
     data = DrawnSum(samples=10, dimension=5, condition=CONDITION, noise_std=0.5)
-    run = {"normalisation": 1.0, "step_size": GAMMA, "max_steps": STEPS, "record": tuple(range(STEPS - 200, STEPS))}
+    record = tuple(range(STEPS - 200, STEPS))
+    run: dict[str, Any] = {"normalisation": 1.0, "step_size": GAMMA, "max_steps": STEPS, "record": record}
     specs = [FiniteSumSpec(data, radius=float(rho), seed=k, **run) for rho in RADII for k in range(PROBLEMS)]
     floors = [result.history["gap"].mean() for result in runner.run(specs)]
     rare = GivenSum(((1.0,), (1.0,)), (RARE["distance"], -RARE["distance"]), (START,))

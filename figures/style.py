@@ -1,10 +1,12 @@
 """One style for every figure: colours that differ for every eye and in grey, no frame that says nothing."""
 
+from typing import Any
+
 SGD, SAM, THEORY, FLOOR = "#D55E00", "#0072B2", "#333333", "#999999"
 GD, N_SAM, ONE_SAM = SGD, "#009E73", SAM  # one block of all n samples, and n blocks of one
 BACKGROUND = "#f0f0f0"
 
-RC = {
+RC: dict[str, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",

@@ -32,7 +32,7 @@ def compute(runner) -> dict[str, np.ndarray]:
         near = switch + np.arange(400 * refine)  # every step: there the loss may jump
         record = {*np.geomspace(1, last, 200).astype(int), *near, *range(0, last, last // 400)}
         for name, (*order, rho, _) in ORDERS.items():
-            history = train_on(problem, **schedule(*order, rho, refine), record=sorted(record))[2]
+            history = train_on(problem, **schedule(order[0], order[1], rho, refine), record=sorted(record))[2]
             data[f"{refine}/{name}"] = np.stack([gamma * history["step"], 2.0 * history["test_loss"]])
         spec = DiagonalSpec(regression(), **schedule("gd", None, 0.0, refine))
         with single_threaded():

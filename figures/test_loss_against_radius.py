@@ -8,6 +8,8 @@ no interpolator. rho_c of each rule is the radius above which w = 0 attracts its
 (`andriushchenko2022/collapse-threshold`), the median over problems; n-SAM's is 187 on isotropic features.
 """
 
+from typing import Any
+
 import numpy as np
 
 from figures.style import FLOOR, GD, N_SAM, ONE_SAM, THEORY, TWO_PANELS
@@ -21,7 +23,7 @@ DESIGNS = {"isotropic": r"Isotropic $X$: n-SAM hurts, 1-SAM helps", "absolute": 
 RADII = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0, 1.5, 2.0)
 SHARE = 0.75  # more runs than this must fit for their median to be part of a curve
 FITS = 1e-3  # the largest training loss of a run that fits; that of beta = 0 is near 0.3
-RUN = {"alpha": 0.05, "step_size": 0.05, "max_steps": 60_000, "stop_loss": 1e-9}
+RUN: dict[str, Any] = {"alpha": 0.05, "step_size": 0.05, "max_steps": 60_000, "stop_loss": 1e-9}
 RULES = {"n-sam": (N_SAM, "^", "--", "n"), "1-sam": (ONE_SAM, "s", "-", "1")}
 
 
@@ -30,7 +32,7 @@ def compute(runner) -> dict[str, np.ndarray]:
 
     GD's have one row. "design/zero" holds the test losses of beta = 0 (seeds,), "design/rule/critical" every rho_c.
     """
-    runs = [(design, "gd", (0.0,)) for design in DESIGNS]
+    runs: list[tuple[str, str, tuple[float, ...]]] = [(design, "gd", (0.0,)) for design in DESIGNS]
     runs += [(design, rule, RADII) for design in DESIGNS for rule in RULES]
     specs = [
         DiagonalSpec(regression(design=design), rule=rule, radius=rho, seed=seed, **RUN)

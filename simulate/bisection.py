@@ -1,6 +1,7 @@
 """Critical values by bisection with common random numbers, many at a time."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +13,17 @@ Runs = Callable[[float], list[Specification]]
 """The runs of a point at a value; they should share their random streams across values."""
 
 
-def clean_error(result: Result) -> float:
+def clean_error(result: Any) -> float:
     """Return what is averaged unless the caller says otherwise."""
     return result.clean_error
 
 
-def _averages(runner, groups, average, value):
+def _averages(
+    runner: Runner,
+    groups: Sequence[list[Specification]],
+    average: Callable[[np.ndarray], float],
+    value: Callable[[Result], float],
+) -> np.ndarray:
     """Return the average of value(result) over the runs of every group, (groups,)."""
     results = iter(runner.run([spec for group in groups for spec in group]))
     return np.array([average(np.array([value(next(results)) for _ in group])) for group in groups])
@@ -40,7 +46,7 @@ def critical_values(
     interpolated linearly, or halved once more where an average is infinite.
     """
 
-    def averages(values):
+    def averages(values: np.ndarray) -> np.ndarray:
         groups = [point(float(at)) for point, at in zip(points, values, strict=True)]
         return _averages(runner, groups, average, value)
 
@@ -74,12 +80,13 @@ def find_brackets(
     `doublings` times, until one of them is on the other side. An end stays where it is from the first value on that
     the model refuses or whose average is NaN. Raises ParameterError where the model refuses the ends given.
     """
-    level = np.broadcast_to(np.asarray(level, float), len(points))
+    levels = np.broadcast_to(np.asarray(level, float), len(points))
     brackets, words = np.full((len(points), 2), np.nan), [""] * len(points)
     ends = np.array([between] * len(points), float).reshape(-1, 2)
     groups = [point(float(end)) for point, pair in zip(points, ends, strict=True) for end in pair]
     first = _averages(runner, groups, average, value).reshape(-1, 2) if groups else np.empty((0, 2))
-    above, moving = first >= level[:, None], {}
+    moving: dict[int, dict[int, float]] = {}
+    above = first >= levels[:, None]
     for k, (one, other) in enumerate(above):
         if np.isnan(first[k]).any():
             words[k] = "not finite"
@@ -95,12 +102,13 @@ def find_brackets(
                 tried[k, side] = end, points[k](end)
             except ParameterError:
                 del moving[k][side]
-        found = _averages(runner, [group for _, group in tried.values()], average, value) if tried else []
-        crossed = {}
+        groups = [group for _, group in tried.values()]
+        found = _averages(runner, groups, average, value) if groups else np.empty(0)
+        crossed: dict[int, list[tuple[float, float]]] = {}
         for ((k, side), (end, _)), now in zip(tried.items(), found, strict=True):
             if np.isnan(now):
                 del moving[k][side]
-            elif (now >= level[k]) != above[k, 0]:
+            elif (now >= levels[k]) != above[k, 0]:
                 crossed.setdefault(k, []).append((ends[k, side], end))
             else:
                 ends[k, side] = end

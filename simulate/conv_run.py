@@ -1,6 +1,7 @@
 """One run of the convolutional network: a specification in, a result out."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -183,6 +184,7 @@ def build_network(spec: ConvSpec) -> GramNetwork | DenseNetwork:
     """Return the untrained network of a specification, in its space."""
     gram, masked = spec.space == "gram", spec.density < 1.0
     drawing = spec.width, spec.init_std, spec.seed
+    instance: Any
     if not isinstance(spec.data, SignalNoise):
         instance = load_instance(spec.data.path, *drawing)
     elif gram and not masked:
@@ -198,7 +200,7 @@ def build_network(spec: ConvSpec) -> GramNetwork | DenseNetwork:
     neurons = 2 * spec.width * instance.noise_count
     if neurons > MAXIMUM_DIMENSION:
         reject("2 · width · noise vectors of a sample", neurons, f"<= {MAXIMUM_DIMENSION}, the test error's dimensions")
-    kind = DenseNetwork if not gram else MaskedNetwork if masked else GramNetwork
+    kind: Any = DenseNetwork if not gram else MaskedNetwork if masked else GramNetwork
     return kind(instance, spec.decay)
 
 

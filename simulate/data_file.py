@@ -4,6 +4,9 @@ import math
 import os
 import zipfile
 import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,23 +19,25 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 _ALWAYS, _RATIO = 2**30, 20  # bytes that any file may unpack to, and how many times its own size a larger one may
 
 
-def read_arrays(path, required, optional=()) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """Return the arrays of an .npz file by key: all of `required`, any of `optional`, no others, finite and real.
 
     Raises ParameterError naming the file and the key at fault.
     """
-    arrays, at = {}, ""
+    arrays: dict[str, np.ndarray] = {}
+    at = ""
     try:
         with open(os.fsdecode(path), "rb") as handle:
             file = np.load(handle, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise ValueError("a bare array")
-            unpacked, size = sum(member.file_size for member in file.zip.infolist()), os.fstat(handle.fileno()).st_size
+            archive: Any = file.zip
+            unpacked, size = sum(member.file_size for member in archive.infolist()), os.fstat(handle.fileno()).st_size
             if unpacked > max(_ALWAYS, _RATIO * size):
                 raise ValueError(f"{size} bytes that unpack to {unpacked}")
-            for name, member in zip(file.files, file.zip.infolist(), strict=True):
+            for name, member in zip(file.files, archive.infolist(), strict=True):
                 at = f", key {name}"
-                _check_header(file.zip, member)
+                _check_header(archive, member)
             at = ""
             _check_keys(file.files, required, optional)
             for name in file.files:
@@ -52,7 +57,7 @@ def read_arrays(path, required, optional=()) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _check_header(archive, member):
+def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
     """Raise ValueError unless a member holds as many bytes as its header declares, before any are asked for."""
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
@@ -66,7 +71,7 @@ def _check_header(archive, member):
         raise ValueError(f"shape {shape} of {dtype} is {declared} bytes, not {held}")
 
 
-def _check_keys(names, required, optional):
+def _check_keys(names: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> None:
     if unknown := sorted(set(names) - {*required, *optional}):
         reject("data file key", unknown[0], "one of " + ", ".join(sorted({*required, *optional})))
     if missing := sorted(set(required) - set(names)):

@@ -18,6 +18,8 @@ that is off exerts none: they are taken out. (A neuron counts once, by its highe
 Brownian motion, so that maxima come in clusters, however short the blocks are.)
 """
 
+from typing import Any
+
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import expit
@@ -79,7 +81,8 @@ def run_effective_process(
     z, u = rng.standard_normal((2, n, m)), rng.standard_normal((n, 1))
     clean = np.where(np.arange(n) < round(p * n), -1.0, 1.0)
     offset = start * clean
-    everyone, first_class = slice(None), np.arange(n) < n // 2
+    everyone: Any = slice(None)
+    first_class = np.arange(n) < n // 2
     groups, half = [(everyone, everyone)], 0.5  # own-class and other-class samples of a class of neurons
     if share is not None:
         first_class = np.arange(n) < min(max(round(real("share", share, below=1.0) * n), 1), n - 1)
@@ -154,7 +157,8 @@ def run_effective_process(
     return LimitRun(
         "stopped" if loss <= eps * (1.0 + 1e-12) else "max-steps",
         dict(zip(CURVES, np.array(rows).T, strict=True)),
-        *(float(value) for value in classes[2:].mean(axis=1)),
+        float(classes[2].mean()),
+        float(classes[3].mean()),
         float(-(Phi.mean(axis=1) * kicks.mean(axis=1)).mean()),
         start,
         classes,

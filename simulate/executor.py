@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from multiprocessing import get_context, parent_process
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -61,7 +62,7 @@ def single_threaded():
     return threadpool_limits(1) if not _pinned else nullcontext()
 
 
-_pinned = []
+_pinned: list[Any] = []
 
 # glibc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD. It learns them by itself, unless the environment sets one: dask's nanny
 # does, every array from 128 KiB on is then mapped anew, and runs take twice the CPU time.
@@ -177,7 +178,7 @@ def completed(
                 size = _next_size(size, len(chunk), seconds)
                 yield [(key, outcome) for (key, _), outcome in zip(chunk, outcomes, strict=True)]
         return
-    pending = {}
+    pending: dict[Any, Any] = {}
     try:
         while True:
             room = 0 if stopped() else _IN_FLIGHT * slots()

@@ -52,7 +52,7 @@ class Schedule:
     def at(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (gamma_t, rho_t) of the steps first … last − 1, each (last − first,)."""
         gamma, rho = np.full(last - first, self.step_size), np.full(last - first, self.radius)
-        t = np.arange(first, last, dtype=float) if "decreasing" in (self.steps, self.radii) else None
+        t = np.arange(first, last, dtype=float) if "decreasing" in (self.steps, self.radii) else np.empty(0)
         if self.steps == "decreasing":
             gamma = np.minimum(gamma, self.decay * (2.0 * t + 1.0) / (t + 1.0) ** 2)
         elif self.steps == "horizon":

@@ -6,9 +6,10 @@ import numpy as np
 
 from simulate.finite_sum import RADII, SCHEDULES, Descent, Schedule
 from simulate.finite_sum_data import OBJECTIVES, DrawnSum, GivenSum, SumFile, load_sum
+from simulate.objective import FiniteSum
 from simulate.parameters import choice, integer, real, reject, sequence
 from simulate.run import Result, Specification, recorded_steps
-from simulate.sampling import SAMPLINGS, sampling
+from simulate.sampling import SAMPLINGS, Sampling, sampling
 from simulate.streams import stream
 from simulate.update import Phase, Rule, train
 
@@ -43,7 +44,7 @@ class FiniteSumSpec(Specification):
     data_seed: int | None = None
     record: tuple[int, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Check every parameter once; raises ValueError."""
         if not isinstance(self.data, DrawnSum | GivenSum | SumFile):
             reject("data", self.data, "a DrawnSum, a GivenSum or a SumFile")
@@ -74,7 +75,7 @@ class FiniteSumSpec(Specification):
             record=recorded_steps(self.record),
         )
 
-    def load(self):
+    def load(self) -> tuple[FiniteSum, Sampling, np.ndarray]:
         """Return the problem, its sampling and the start x_0 (d,)."""
         seed = self.seed if self.data_seed is None else self.data_seed
         problem, start = load_sum(self.data, self.objective, self.reg, seed)

@@ -180,4 +180,4 @@ def test_error(clean: float, flip_rate: float) -> float:
     return flip_rate + (1.0 - 2.0 * flip_rate) * clean
 
 
-test_error.__test__ = False  # a quantity, not a test
+test_error.__test__ = False  # type: ignore[attr-defined]  # a quantity, not a test

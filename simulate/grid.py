@@ -8,8 +8,9 @@ Three ways to write one:
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, product
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def parse_axis(text: str, convert: Callable[[str, str | float], object]) -> tupl
     return name, tuple(values)
 
 
-def _spaced(text, first, last, spacing, count):
+def _spaced(text: str, first: str, last: str, spacing: str, count: Any) -> list[float]:
     """Return the values of a range, to twelve digits: those of a longer range with the same ends are met again."""
     count = int(count)
     try:
@@ -53,9 +54,10 @@ def _spaced(text, first, last, spacing, count):
     return [ends[0], *(float(f"{value:.12g}") for value in values[1:-1]), ends[1]]
 
 
-def parse_zips(texts: Sequence[str], axes: dict[str, tuple]) -> tuple[tuple[str, ...], ...]:
+def parse_zips(texts: Sequence[str], axes: Mapping[str, tuple]) -> tuple[tuple[str, ...], ...]:
     """Return the groups of axes that vary together, `a,b` each; raises ParameterError."""
-    groups, seen = [], set()
+    groups: list[tuple[str, ...]] = []
+    seen: set[str] = set()
     for text in texts:
         names = tuple(name.strip().replace("-", "_") for name in str(text).split(","))
         if len(names) < 2 or not set(names) <= set(axes) or len(set(names) - seen) < len(names):
@@ -68,19 +70,21 @@ def parse_zips(texts: Sequence[str], axes: dict[str, tuple]) -> tuple[tuple[str,
     return tuple(groups)
 
 
-def united(axes: dict[str, tuple], more: dict[str, tuple], zips: Sequence[tuple[str, ...]] = ()) -> dict[str, tuple]:
+def united(
+    axes: Mapping[str, tuple], more: Mapping[str, tuple], zips: Sequence[tuple[str, ...]] = ()
+) -> dict[str, tuple]:
     """Return axes with the values of both, those of `axes` first; what a zip varies together stays together.
 
     Every value (combination of values in a zip) comes once.
     """
-    found = {}
+    found: dict[str, tuple] = {}
     for names in _groups(axes, zips):
         rows = chain.from_iterable(zip(*(some[name] for name in names), strict=True) for some in (axes, more))
         found |= dict(zip(names, zip(*dict.fromkeys(rows), strict=True), strict=True))
     return {name: found[name] for name in axes}
 
 
-def count_points(axes: dict[str, tuple], zips: Sequence[tuple[str, ...]] = ()) -> int:
+def count_points(axes: Mapping[str, tuple], zips: Sequence[tuple[str, ...]] = ()) -> int:
     """Return how many points a grid has."""
     total = 1
     for names in _groups(axes, zips):
@@ -88,7 +92,7 @@ def count_points(axes: dict[str, tuple], zips: Sequence[tuple[str, ...]] = ()) -
     return total
 
 
-def points(axes: dict[str, tuple], zips: Sequence[tuple[str, ...]] = ()) -> Iterator[dict]:
+def points(axes: Mapping[str, tuple], zips: Sequence[tuple[str, ...]] = ()) -> Iterator[dict]:
     """Yield the points of a grid, {axis: value}, the last axis running fastest."""
     groups = _groups(axes, zips)
     for chosen in product(*(zip(*(axes[name] for name in names), strict=True) for names in groups)):
@@ -100,7 +104,7 @@ def points(axes: dict[str, tuple], zips: Sequence[tuple[str, ...]] = ()) -> Iter
         yield {name: point[name] for name in axes}
 
 
-def _groups(axes, zips):
+def _groups(axes: Mapping[str, tuple], zips: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Return the axes in their order, those of a zip together where its first one stands."""
     zipped = {name: names for names in zips for name in names}
     found = [zipped.get(name, (name,)) for name in axes]

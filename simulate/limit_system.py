@@ -174,7 +174,8 @@ def run_limit_system(
     return LimitRun(
         "stopped" if loss <= eps * (1.0 + 1e-12) else "max-steps",
         dict(zip(CURVES, np.array(rows).T, strict=True)),
-        *(float(value) for value in classes[2:].mean(axis=1)),
+        float(classes[2].mean()),
+        float(classes[3].mean()),
         float(sums[0, 1] / (m * m)),
         float(gamma.mean()),
         classes,

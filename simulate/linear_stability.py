@@ -15,6 +15,7 @@ matrix (Perron–Frobenius), and symmetric eigensolvers apply on the d(d+1)/2 sy
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class HessianFamily:
     """
 
     hessians: np.ndarray
-    probabilities: np.ndarray | None = None
+    probabilities: np.ndarray | Any = None
 
     def __post_init__(self):
         """Check both once."""

@@ -261,7 +261,7 @@ class FiniteSum:
             if self.rows == 1:
                 share = self.reg / np.where(norms + self.reg > 0.0, norms + self.reg, 1.0)
                 return 0.5 * self.targets**2 * np.where(norms > 0.0, share, 1.0)
-            return np.array([_least_squares_infimum(*part, self.reg) for part in self._blocks()])
+            return np.array([_least_squares_infimum(rows, targets, self.reg) for rows, targets in self._blocks()])
         if self.loss == "logistic" and self.reg > 0.0:
             return np.array([_logistic_infimum(norm, self.reg) for norm in norms])
         return np.full(self.samples, -0.1 if self.loss == "wave" else 0.0)

@@ -8,6 +8,7 @@ gives a zero perturbation. f is piecewise linear: neuron r bends it at x = −b_
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -143,7 +144,7 @@ class ReluNetwork:
 
         return observe_at_marks(self, take, order, first_epoch, first, last, batch_size, rule, marks)
 
-    def observe(self, batch: np.ndarray, rule: Rule) -> dict[str, np.ndarray]:
+    def observe(self, batch: np.ndarray, rule: Rule) -> dict[str, Any]:
         """Return theta and the loss."""
         return {"theta": self.theta.copy(), "loss": np.float64(self.loss())}
 

@@ -6,7 +6,8 @@ import importlib
 import json
 import os
 from dataclasses import dataclass, field
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -48,6 +49,9 @@ class Specification:
     """Everything that decides one run: a frozen dataclass of plain data with a field `data` and a `seed`."""
 
     model: ClassVar[str]
+    if TYPE_CHECKING:  # of every subclass, each with its own default
+        data: Any
+        seed: int
 
     def to_dict(self) -> dict:
         """Return the specification as plain data, the model named."""
@@ -109,7 +113,8 @@ class Result:
 
     def parts(self) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         """Return (floats, arrays) by field; the history's arrays are named history/<name>."""
-        scalars, arrays = {}, {}
+        scalars: dict[str, float] = {}
+        arrays: dict[str, np.ndarray] = {}
         for name in (f.name for f in dataclasses.fields(self) if f.name not in ("status", "steps")):
             value = getattr(self, name)
             if isinstance(value, dict):

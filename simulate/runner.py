@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import Self
 
 from simulate.executor import Failure, completed, executor_of, single_threaded, worker_count
 from simulate.run import Result, Specification
@@ -27,10 +28,10 @@ class Runner:
         self.computed = self.found = 0
         self._stack, self._executor = ExitStack(), (None, lambda: 1)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self._stack.close()
         self._executor = (None, lambda: 1)
 
@@ -38,8 +39,9 @@ class Runner:
         """Return the results of `specs`, in order; each is computed once."""
         keys = [spec.key() for spec in specs]
         wanted = dict(zip(keys, specs, strict=True))
-        kept = {} if self.store is None else {key: spec for key, spec in wanted.items() if spec.stored()}
-        stored = {key: self.store.get(key) for key in kept}
+        stored = {}
+        if self.store is not None:
+            stored = {key: self.store.get(key) for key, spec in wanted.items() if spec.stored()}
         results = {key: result for key, result in stored.items() if result is not None}
         missing = {key: spec for key, spec in wanted.items() if key not in results}
         self.found += len(results)
@@ -50,11 +52,11 @@ class Runner:
         finally:  # what is done is kept, also when a run fails or is interrupted
             self.computed += len(fresh)
             if self.store is not None:
-                self.store.put({key: result for key, result in fresh.items() if key in kept})
+                self.store.put({key: result for key, result in fresh.items() if key in stored})
         results |= fresh
         return [results[key] for key in keys]
 
-    def _compute(self, missing, fresh):
+    def _compute(self, missing: dict[str, Specification], fresh: dict[str, Result]) -> None:
         if self.workers == 1 or len(missing) < 2:
             with single_threaded():
                 for key, spec in missing.items():

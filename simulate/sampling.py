@@ -10,6 +10,7 @@ importance    single with p_i ∝ L_i
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement
 from math import comb, factorial, prod
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,7 @@ class Draws(Batches):
         return np.concatenate(parts)
 
 
-def sampling(kind: str, problem: FiniteSum, batch_size: int = 1, probabilities=None) -> Sampling:
+def sampling(kind: str, problem: FiniteSum, batch_size: int = 1, probabilities: Any = None) -> Sampling:
     """Return the sampling of a problem; raises ParameterError where it does not fit."""
     choice("sampling", kind, SAMPLINGS)
     n = problem.samples

@@ -261,10 +261,10 @@ def read_vectors(path) -> Vectors:
     rows_even = weights is None or (weights.ndim == 2 and len(weights) >= 2 and len(weights) % 2 == 0)
     if weights is not None and not (rows_even and weights.shape[1] == mu.size):
         reject("W0", f"shape {weights.shape}", f"shape (2m, {mu.size})")
-    patches = arrays.get("patches", np.array(noise.shape[1] + 1 if noise.ndim == 3 else 2))
-    if patches.ndim:
-        reject("patches", f"shape {patches.shape}", "one integer")
-    patches = integer("patches", patches.item(), 1)
+    given = arrays.get("patches", np.array(noise.shape[1] + 1 if noise.ndim == 3 else 2))
+    if given.ndim:
+        reject("patches", f"shape {given.shape}", "one integer")
+    patches = integer("patches", given.item(), 1)
     if noise.ndim == 3 and patches != noise.shape[1] + 1:
         reject("patches", patches, f"{noise.shape[1] + 1} for noise of shape {noise.shape}")
     weight, count = (1.0, noise.shape[1]) if noise.ndim == 3 else (patches - 1.0, 1)

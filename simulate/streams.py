@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 
 
-def stream(name: str, seed: int, **shape) -> np.random.Generator:
+def stream(name: str, seed: int, **shape: Any) -> np.random.Generator:
     """Return the generator of the stream `name` of run `seed`.
 
     `shape` holds the fields that shape this stream's draw, and no others: runs that differ in a rule, a

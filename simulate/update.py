@@ -11,7 +11,7 @@ size of the blocks that are perturbed together; which samples enter ∇L is the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class Batches:
     whatever B is, and a row holds n draws.
     """
 
-    def __init__(self, samples: int, batch_size: int, rng: np.random.Generator, replacement: bool = False):
+    def __init__(self, samples: int, batch_size: int, rng: Any, replacement: bool = False):
         self.samples, self.batch_size, self.rng, self._replacement = samples, batch_size, rng, replacement
         self.steps_per_epoch = -(-samples // batch_size)
         self._first, self._rows = 0, np.empty((0, samples), dtype=np.int64)
@@ -136,7 +136,7 @@ def train(
     batches: Batches,
     step_size: float,
     stop_loss: float,
-    record: Sequence[int] = (),
+    record: Sequence[float] = (),
 ) -> tuple[str, int, dict[str, np.ndarray]]:
     """Train through `phases` and return (status, steps taken, records).
 

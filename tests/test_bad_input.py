@@ -155,8 +155,8 @@ def assert_told(path, param, word, error):
     named = re.search(rf"(?<!\w)(?:{words_of(param)})(?![A-Za-z0-9])", subject)
     others = "|".join(words_of(one) for one in COMMANDS[path].params)
     assert named or re.search(rf"(?<!\w)(?:{others})(?![A-Za-z0-9])", subject), f"{path} {param.name} {word!r}: {error}"
-    parts = set(re.split(r"[,=:]", word)) if param.name in ("grid", "at", "point", "zips", "patterns") else set()
-    parts -= {""}
+    in_parts = param.name in ("grid", "at", "point", "zips", "patterns", "claim_id")
+    parts = set(re.split(r"[,=:]", word)) - {""} if in_parts else set()
     if named and param.name not in ("probabilities", "record_times"):
         assert any(text in error for text in forms(word) | parts), f"{path} {param.name} {word!r}: {error}"
 

@@ -91,7 +91,7 @@ LETTER = {
     "P": st.integers(2, 5), "p": st.floats(0.01, 0.4), "a": st.floats(0.5, 0.99), "b": SIZES, "k": st.just(2),
     "gamma": st.floats(0.01, 0.2), "kappa": st.floats(0.05, 1.0), "T": st.integers(1, 10**6), "t": st.integers(0, 1000),
     "eps": st.floats(1e-6, 0.5), "level": st.floats(0.01, 0.4), "q": st.floats(0.0, 0.9), "u": st.floats(0.01, 0.9),
-    "steps": st.integers(0, 10**6),
+    "steps": st.integers(0, 10**6), "mu": st.floats(0.05, 2.0),
 }  # fmt: skip
 FORMS = {
     "chen2023.setting": ("signal_to_noise_ratio", "scaled_init_std", "scaled_step_size", "sam_radius", "sam_steps",
@@ -172,7 +172,7 @@ RUNS = {
     "conv": {
         "n": st.integers(1, 6), "d": st.integers(1, 10**6), "width": st.integers(1, 3), "patches": st.integers(1, 4),
         "mu": numbers(1e-3, 1e3), "sigma_p": numbers(1e-3, 1e3), "sigma_0": numbers(1e-6, 10.0), "max_steps": FEW,
-        "eta": numbers(1e-6, 10.0), "flip_rate": st.floats(0.0, 0.49), "labels": st.sampled_from(["iid", "balanced"]),
+        "eta": numbers(1e-6, 10.0), "flip_rate": st.floats(0.0, 0.2), "labels": st.sampled_from(["iid", "balanced"]),
         "rule": st.sampled_from(["sgd", "sam", "sam-then-sgd"]), "seed": SEED,
     },
     "diagonal": {

@@ -166,7 +166,6 @@ def _boundary_command(model):
 def _run(
     model, options, letters, along, level, value, grid, zips, between, halvings, seeds, seed, workers, out, as_json
 ):
-    import importlib
     from dataclasses import replace
 
     from simulate.executor import worker_count
@@ -186,12 +185,7 @@ def _run(
     halvings = integer("halvings", halvings, 0, 60)
     if level.above_flips and ("flip_rate" not in options or along == "flip_rate"):
         reject("level", str(level), "a number where there is no one flip rate p")
-    results = scalar_results(model)
-    shown = importlib.import_module(MODELS[model][0]).SHOWN
-    default = "test_error" if level.above_flips else shown.mean
-    value = (default if value is None else value).replace("-", "_")
-    if value not in results:
-        reject("value", value, "one of " + ", ".join(results))
+    value = _value(model, level, value)
     specify, family = specify_of(model, axes), one_family(model, letters, {**axes, along: ()})
     whole = options[along].type in (COUNT, BATCH_SIZE)
 
@@ -218,6 +212,18 @@ def _run(
     click.echo(f"{runner.computed} runs computed in {seconds:.3g} s, the others found in the store", err=True)
     _show(rows, {"model": model, "along": along, "value": value, "level": str(level), "seeds": seeds, "seed": seed,
                  "fixed": letters, "axes": axes}, out, as_json)  # fmt: skip
+
+
+def _value(model, level, value):
+    """Return the name of the result that is averaged: the one given, or what the level is one of."""
+    import importlib
+
+    results, shown = scalar_results(model), importlib.import_module(MODELS[model][0]).SHOWN
+    default = "test_error" if level.above_flips else shown.mean
+    value = (default if value is None else value).replace("-", "_")
+    if value not in results:
+        reject("value", value, "one of " + ", ".join(results))
+    return value
 
 
 def _axes(grid, convert, letters):

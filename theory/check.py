@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from simulate.parameters import choice, integer, reject
 from simulate.runner import Runner, single_threaded
@@ -81,7 +82,7 @@ class Record:
                 "title": claim.control.title, "rejected": self.rejected, "changes": dict(claim.control.changes),
                 **self._part("control", self.control),
             },
-            "twin": self.twin and {
+            "twin": claim.twin and self.twin and {
                 "title": claim.twin.title, "changes": dict(claim.twin.changes), **self._part("twin", self.twin),
             },
             "hypotheses": [
@@ -92,7 +93,7 @@ class Record:
             "runs": self.runs, "seconds": round(self.seconds, 3),
         }  # fmt: skip
 
-    def _part(self, name, verdict):
+    def _part(self, name: str, verdict: Verdict) -> dict[str, Any]:
         return {
             "outcome": str(verdict.outcome), "measure": verdict.measure, "value": verdict.value,
             "interval": verdict.interval, "points": verdict.points, "details": verdict.details,
@@ -113,13 +114,13 @@ def check(
     seed = integer("seed", seed, 0, 10**9)
     if missing := claim.missing():
         none = Verdict(Outcome.OUT_OF_SCOPE, f"not checked: the extra {missing} is not installed", math.nan, None, 0)
-        return Record(claim, mode, seed, none, none.outcome, none, claim.twin and none, 0.0, 0, missing)
+        return Record(claim, mode, seed, none, none.outcome, none, none if claim.twin else None, 0.0, 0, missing)
     runner = runner or Runner()
     start, before = time.perf_counter(), runner.computed + runner.found
     settings = {**getattr(claim, mode), "seed": seed * SEED_STRIDE}
     false_alarm = FALSE_ALARM / (table or table_size([claim]))
 
-    def observed(changes):
+    def observed(changes: Mapping[str, Any]) -> Any:
         with single_threaded():  # the same bits however many cores there are, and none taken from the workers
             return claim.observe({**settings, **changes}, runner)
 
@@ -138,7 +139,7 @@ def check(
     return Record(claim, mode, seed, verdict, outcome, control, twin, seconds, runs, None, settings, kept)
 
 
-def parts(claim: Claim) -> dict[str, tuple[Mapping, object, bool]]:
+def parts(claim: Claim) -> dict[str, tuple[Mapping[str, Any], Any, bool]]:
     """Return what is judged of a claim by name: (changes to settings, prediction, by the worst axis or the best)."""
     repaired = claim.twin or Control("")  # what must hold: a control beside a form that fails would prove nothing
     form = repaired.predict or claim.predict
@@ -147,7 +148,7 @@ def parts(claim: Claim) -> dict[str, tuple[Mapping, object, bool]]:
     return {"claim": ({}, claim.predict, True), **twin, "control": (changes, claim.control.predict or form, False)}
 
 
-def predicted(predict, observation):
+def predicted(predict: Any, observation: Any) -> Any:
     """Return a prediction, or one an axis, at an observation."""
     if isinstance(observation, Mapping):
         per_axis = predict if isinstance(predict, Mapping) else dict.fromkeys(observation, predict)

@@ -131,16 +131,16 @@ class Claim:
         """Return the verdict fixed beforehand for `quick` or `full`."""
         return self.expected if isinstance(self.expected, Outcome) else self.expected[mode]
 
-    def setting(self, **changes) -> dict[str, Any]:
+    def setting(self, **changes: Any) -> dict[str, Any]:
         """Return the nominal parameters, some of them changed and those that follow others worked out."""
         given = {**self.parameters, **changes}
         return {letter: value(given) if callable(value) else value for letter, value in given.items()}
 
-    def margins(self, **changes) -> list[tuple[Hypothesis, float]]:
+    def margins(self, **changes: Any) -> list[tuple[Hypothesis, float]]:
         """Return each hypothesis with its margin at the nominal parameters, some of them changed."""
         parameters = self.setting(**changes)
         return [(hypothesis, float(hypothesis.margin(parameters))) for hypothesis in self.hypotheses]
 
-    def in_scope(self, **changes) -> bool:
+    def in_scope(self, **changes: Any) -> bool:
         """Return whether every hypothesis with a stated requirement meets it."""
         return all(h.required is None or margin >= h.required for h, margin in self.margins(**changes))

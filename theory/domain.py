@@ -103,12 +103,12 @@ class Domain:
     how many points are tried unless told.
     """
 
-    coordinates: Mapping[str, Range | Choice]
-    observe: Callable[[Mapping[str, Any], Any], Any] | None = None
+    coordinates: dict[str, Any]  # Range or Choice
+    observe: Callable[[dict[str, Any], Any], Any] | None = None
     predict: Any = None
     letters: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    sure: Mapping[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    sure: dict[str, Any] = field(default_factory=dict)
     twin: Any = None
     budget: int = 2000
 
@@ -123,7 +123,7 @@ class Domain:
 
     def point(self, vector) -> dict[str, Any]:
         """Return the point at the optimiser's vector, one number for each of `scalars`."""
-        found = {name: [] if c.size else None for name, c in self.coordinates.items()}
+        found: dict[str, Any] = {name: [] if c.size else None for name, c in self.coordinates.items()}
         for (name, place, coordinate), number in zip(self.scalars(), vector, strict=True):
             if place is None:
                 found[name] = coordinate.value(number)

@@ -58,7 +58,7 @@ class Search:
         return self.claim.domain or SEEDS
 
     @property
-    def form(self) -> Control:
+    def form(self) -> Any:
         """What replaces the claim's prediction and settings: the twin's, if that is searched."""
         return (self.domain.twin or self.claim.twin) if self.twin else Control("")
 

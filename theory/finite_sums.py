@@ -1,5 +1,7 @@
 """What claims about finite sums share: random small problems and samplings, exact expectations, given runs."""
 
+from typing import Any
+
 import numpy as np
 
 from simulate.parameters import reject
@@ -27,7 +29,7 @@ def random_problem(rng, family):
     return finite_sum("square", A, b, reg, n)
 
 
-SEARCHED = {
+SEARCHED: dict[str, Any] = {
     "family": Choice(("square", "interpolated", "ridge", "logistic", "sine")),
     "n": Range(1, 4, 2, integer=True),
     "d": Range(1, 3, 1, integer=True),

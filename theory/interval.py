@@ -40,13 +40,13 @@ def bounded_interval(replicates: np.ndarray, false_alarm: float, low: float, hig
     """Return the interval of the mean of independent replicates (R,) within [low, high], whatever their law.
 
     Missed with no more than that rate: P(mean ≥ p + t) ≤ exp(−R KL(p + t, p)) in units of the range (Hoeffding 1963,
-    Theorem 1), KL that of two coins. It has a width where all replicates agree.
+    Theorem 1), KL that of two coins. It has a width where all replicates agree. Ends to within 1e-11 of the range.
     """
     mean = float(np.mean(replicates))
     share, most = (mean - low) / (high - low), np.log(2.0 / false_alarm) / np.size(replicates)
 
-    def excess(p):
-        return rel_entr(share, p) + rel_entr(1.0 - share, 1.0 - p) - most
+    def excess(p: float) -> float:
+        return float(rel_entr(share, p) + rel_entr(1.0 - share, 1.0 - p) - most)
 
     ends = [bisect(excess, share, end) if excess(end) > 0.0 else end for end in (0.0, 1.0)]
     return Interval(mean, *(low + (high - low) * end for end in ends))

@@ -12,24 +12,26 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
 
 from simulate.parameters import ParameterError, reject
 from theory.claim import Claim, Paper
 
 __path__: list[str] = []  # a package without files: `_Finder` has its modules
 _PREFIX = __name__ + "."
-_loaded: dict[Path, tuple[bytes, object]] = {}
+_loaded: dict[Any, Any] = {}
 
 
 class _Loader(SourceFileLoader):
-    def get_code(self, fullname):
+    def get_code(self, fullname: str) -> CodeType:
         """Compile the file as it is now: a folder of a user's gets no __pycache__."""
         return compile(self.get_data(self.path), self.path, "exec", dont_inherit=True)
 
 
 class _Finder:
     @staticmethod
-    def find_spec(fullname, path=None, target=None) -> ModuleSpec | None:
+    def find_spec(fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Return the spec of the file that a module's name stands for."""
         if not fullname.startswith(_PREFIX):
             return None
@@ -46,7 +48,7 @@ def is_file(pattern: str) -> bool:
     return pattern.partition("::")[0].endswith(".py") or os.path.isfile(pattern)
 
 
-def load(name: str):
+def load(name: str) -> ModuleType:
     """Return the module of a file, imported anew if it has changed; ParameterError says what is wrong in which line."""
     allowed = "a Python file, NAME.py, that can be read"
     path = Path(name).resolve()
@@ -71,7 +73,7 @@ def load(name: str):
 
 def claims(name: str) -> dict[str, Claim]:
     """Return what a file has as `CLAIMS`, by id; ParameterError if that is no list of claims with ids of their own."""
-    found = getattr(load(name), "CLAIMS", None)
+    found: Any = getattr(load(name), "CLAIMS", None)
     if not isinstance(found, Sequence) or not found or not all(isinstance(claim, Claim) for claim in found):
         reject(f"CLAIMS of {name}", found, "a list of one or more claims, CLAIMS = [Claim(…), …]")
     ids = [claim.id for claim in found]

@@ -6,6 +6,8 @@ Glineur 2017; PEPit). It is exact for mu-strongly convex f; for PL and for nonco
 necessary only, and its value is at least the worst case. PEPit is the extra `pep`.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Kind, Samples
@@ -61,7 +63,7 @@ def share_of_bound(share):
     return lambda samples: share * samples.given["bound"]
 
 
-CLAIM = {
+CLAIM: dict[str, Any] = {
     "kind": Kind.UPPER_BOUND, "tolerance": 1e-4, "extra": ("pep", "PEPit"),
     "tolerance_reason": "the accuracy to which the semidefinite solver may stop, 5e-5",
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
@@ -49,7 +50,7 @@ def find(name: str) -> Claim:
     return claims()[name]
 
 
-def select(patterns=()) -> list[Claim]:
+def select(patterns: Iterable[str] = ()) -> list[Claim]:
     """Return the claims that any of the patterns names (the whole registry, without patterns).
 
     A pattern is an id, a glob of ids, or a file of claims, FILE.py, of which FILE.py::GLOB takes a part. ParameterError
@@ -74,7 +75,7 @@ def select(patterns=()) -> list[Claim]:
     return list(chosen.values())
 
 
-def table_size(selected) -> int:
+def table_size(selected: Iterable[Claim]) -> int:
     """Return how many claims share the false-alarm rate where `selected` are checked: the registry's and any others."""
     return len(claims().keys() | {claim.id for claim in selected})
 

@@ -32,7 +32,7 @@ def pictures(row: dict) -> dict[str, list[dict]]:
 
     A picture is {"axis", "caption", "svg"}; what has no finite points has no picture.
     """
-    found = {"main": [], "spread": [], "control": [], "twin": []}
+    found: dict[str, list[dict]] = {"main": [], "spread": [], "control": [], "twin": []}
     parts = {"main": row["verdict"], "control": row["control"], "twin": row["twin"]}
     for name, part in parts.items():
         for axis, kept in (part or {}).get("series", {}).items():
@@ -102,7 +102,7 @@ def inline(svg: str, key: str, title: str, description: str) -> str:
     svg = re.sub(r" font-family: [^;\"]*;", "", re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg))
     for colour, name in COLOURS.items():
         svg = svg.replace(colour.lower(), f"var(--{name})")
-    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
+    width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)[0]
     opening = (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-labelledby="{key}-t {key}-d"><title id="{key}-t">'
         f'{escape(title)}</title><desc id="{key}-d">{escape(description)}</desc>'

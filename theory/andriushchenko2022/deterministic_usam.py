@@ -16,6 +16,8 @@ is no smaller than at x: docs/andriushchenko2022.md.
 Source. Ours; the method is USAM of Andriushchenko & Flammarion 2022.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.andriushchenko2022.setting import seeds
@@ -157,7 +159,7 @@ def observe_standing(settings, runner):
 NOMINAL = {"gamma": 0.5, "rho": 0.5, "beta": 1.0}
 STEP = Hypothesis("gamma", "gamma beta ≤ 1", lambda a: 1.0 / max(a["gamma"] * a["beta"], 1e-200), 1.0)
 RADIUS = Hypothesis("rho", "rho beta ≤ 1", lambda a: 1.0 / max(a["rho"] * a["beta"], 1e-200), 1.0)
-OURS = {"source": "derived here (this file)", "ours": True, "parameters": NOMINAL}
+OURS: dict[str, Any] = {"source": "derived here (this file)", "ours": True, "parameters": NOMINAL}
 PL = (  # objective, samples, dimension, condition number
     ("least-squares", 4, 4, 1.0), ("least-squares", 6, 4, 3.0), ("least-squares", 3, 8, 100.0), ("pl", 1, 1, 1.0),
     ("pl", 3, 5, 2.0),
@@ -174,7 +176,7 @@ def searched_domain(observe, families, u, q):
     return Domain(SUM | ranges, observe, letters=lambda s: {"gamma": s.get("u", 0.5), "rho": s["q"]}, settings=FULL)
 
 
-RATE = {
+RATE: dict[str, Any] = {
     "domain": searched_domain(
         observe_rate_searched, ("square", "interpolated", "ridge", "sine"), Range(0.01, 1.2, 1.0), Range(0.0, 1.2, 1.0)
     ),
@@ -183,7 +185,7 @@ RATE = {
     "quick": {"objectives": PL, "starts": 25, "steps": 4, "seeds": 30},
     "full": {"objectives": PL, "starts": 100, "steps": 8, "seeds": 200},
 }  # fmt: skip
-STRETCH = {
+STRETCH: dict[str, Any] = {
     "kind": Kind.LOWER_BOUND, "observe": observe_stretch, "tolerance": 1e-12,
     "tolerance_reason": "rounding where the bound is attained",
 }  # fmt: skip

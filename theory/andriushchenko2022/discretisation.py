@@ -14,6 +14,8 @@ Source. (1) Andriushchenko & Flammarion 2022 work with the flows; (2) and (3) ar
 Barrett & Dherin 2021 (implicit gradient regularisation).
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.andriushchenko2022.setting import NOMINAL, REALISABLE, regression, seeds
@@ -95,7 +97,7 @@ def observe_sgd(settings, runner):
     return Samples(np.array(rows), {"x": np.array(settings["gamma"])})
 
 
-COMMON = {"hypotheses": (REALISABLE,), "parameters": NOMINAL}
+COMMON: dict[str, Any] = {"hypotheses": (REALISABLE,), "parameters": NOMINAL}
 STEPS = (0.02, 0.01, 0.005, 0.0025)
 
 CLAIMS = (

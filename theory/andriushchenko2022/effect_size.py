@@ -12,6 +12,8 @@ of XXᵀ, and the ratio falls short of n by some (n/d)² of itself.
 Source. Andriushchenko & Flammarion 2022, Section 4.2 (the ratio; its constant is 1 in its own loss scaling).
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.andriushchenko2022.setting import NOMINAL, REALISABLE, WIDE, flow_rule, regression, seeds
@@ -61,7 +63,7 @@ def observe_constant(settings, runner):
     return axes
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "Andriushchenko & Flammarion 2022, Section 4.2",
     "kind": Kind.LIMIT,
     "hypotheses": (REALISABLE, WIDE),

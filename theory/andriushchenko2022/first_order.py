@@ -11,6 +11,8 @@ off by more than a quarter of its own size.
 Source. Andriushchenko & Flammarion 2022, Theorem 3 and its proof.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.andriushchenko2022.setting import NOMINAL, REALISABLE, SMALL_RHO, flow_rule, regression, seeds
@@ -56,7 +58,7 @@ def observe_size(settings, runner):
     return Samples(error / effect, {"trivial": 1.0})
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "Andriushchenko & Flammarion 2022, Theorem 3",
     "hypotheses": (REALISABLE, SMALL_RHO),
 }

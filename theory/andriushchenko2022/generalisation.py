@@ -15,6 +15,8 @@ Source. Andriushchenko & Flammarion 2022, Section 4 (1-SAM's and n-SAM's test lo
 both failures are ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.andriushchenko2022.setting import NOMINAL, REALISABLE, SMALL_ALPHA, SPARSE, regression, seeds
@@ -47,7 +49,7 @@ def observe(settings, runner):
 
 
 TENFOLD = Control("the test loss falls tenfold", lambda samples: np.log(10.0))
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "Andriushchenko & Flammarion 2022, Section 4",
     "kind": Kind.ORDERING,
     "hypotheses": (REALISABLE, SPARSE, SMALL_ALPHA),

@@ -17,6 +17,8 @@ Source. Andriushchenko & Flammarion 2022, Theorem 3, gives alpha_eff for n-SAM a
 the exact form for any m is ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.andriushchenko2022.setting import FLOWS, NOMINAL, REALISABLE, limits, minimisers, random_flows
@@ -96,7 +98,7 @@ def observe_path(settings, runner):
     return Samples(np.stack(observed), {"exact": np.stack(exact), "first order": np.stack(first_order)})
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "Andriushchenko & Flammarion 2022, Theorem 3; exact in rho and for every m: ours",
     "kind": Kind.IDENTITY,
     "hypotheses": (REALISABLE,),

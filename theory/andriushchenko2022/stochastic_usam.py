@@ -18,6 +18,8 @@ and whose variance is at most 1, the bound with beta = Lip(∇f) = 1 fails, here
 Source. Andriushchenko & Flammarion 2022, Theorem 2 and Appendix B (convergence of stochastic USAM).
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
@@ -191,7 +193,7 @@ def observe_gaps_searched(settings, runner):
 
 
 SUM = {name: SEARCHED[name] for name in ("n", "d", "rows", "scales", "targets", "noise", "tau", "start", "distance")}
-LETTERS = {"letters": lambda settings: {"T": settings["T"]}}
+LETTERS: dict[str, Any] = {"letters": lambda settings: {"T": settings["T"]}}
 FEW, MORE = {"seeds": 4}, {"seeds": 48}
 GRADIENTS = Domain(
     SUM | {"family": Choice(("square", "robust")), "T": Range(1, 300, 7, log=True, integer=True)},
@@ -218,7 +220,7 @@ def predict(samples):
     return samples.given["bound"]
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "Andriushchenko & Flammarion 2022, Theorem 2",
     "kind": Kind.UPPER_BOUND,
     "predict": predict,

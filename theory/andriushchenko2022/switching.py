@@ -15,6 +15,8 @@ is the largest curvature that 1-SAM's field has there; GD's has rho = 0.
 Source. Andriushchenko & Flammarion 2022, the switching experiment of Section 4 and its code; (2) to (4) are ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.andriushchenko2022.setting import (
@@ -129,7 +131,7 @@ def observe_instability(settings, runner):
 
 
 SOURCE = "Andriushchenko & Flammarion 2022, switching experiment of Section 4 and its code"
-PUBLISHED = {"source": SOURCE, "hypotheses": (), "parameters": NOMINAL | {"alpha": 0.05}}
+PUBLISHED: dict[str, Any] = {"source": SOURCE, "hypotheses": (), "parameters": NOMINAL | {"alpha": 0.05}}
 
 CLAIMS = (
     Claim(

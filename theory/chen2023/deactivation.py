@@ -21,6 +21,8 @@ fraction turned off is erf(tau/(sigma_0 √(2 m B))): 99 % needs tau ≈ 2.58 si
 Source. Chen et al. 2023, the neuron-deactivation lemma behind Theorem 4.1; the formulas are derived here.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, sam_radius, sam_steps, scaled_init_std, scaled_spec, seeds
@@ -119,7 +121,7 @@ def _share(value):
 DEMO = NOMINAL | {"d": 20_000, "mu": 3.0, "sigma_0": 0.001, "eta": 0.01, "B": 10}
 LEMMA = "Chen et al. 2023, neuron-deactivation lemma behind Theorem 4.1"
 
-ALONG_SAM = {
+ALONG_SAM: dict[str, Any] = {
     "source": LEMMA, "kind": Kind.LOWER_BOUND, "hypotheses": CONDITION, "parameters": DEMO,
     "observe": observe_along_sam, "tolerance": 0.0, "tolerance_reason": "the share is in the bound",
 }  # fmt: skip

@@ -16,6 +16,8 @@ has not reached its loss after SGD's 20000 steps counts with the error it has; m
 Source. Chen et al. 2023, Theorem 4.1 (SAM).
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, sam_radius, sam_steps, scaled_spec
@@ -58,7 +60,7 @@ SOURCE = "Chen et al. 2023, Theorem 4.1 (SAM)"
 PARAMETERS = NOMINAL | {
     "mu": 1.5, "d": 10**5, "sigma_0": lambda a: 0.5 / np.sqrt(a["d"]), "eta": lambda a: E0 * a["n"] * a["m"] / a["d"],
 }  # fmt: skip
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "quick": {"d": (10**3, 10**4, 10**5), "groups": 12, "seeds": 5},
     "full": {"d": (10**3, 10**4, 10**5, 10**6), "groups": 24, "seeds": 9},
 }

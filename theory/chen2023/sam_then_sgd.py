@@ -14,6 +14,8 @@ and some samples are left without an active neuron of their own class.
 Source. Chen et al. 2023, Theorem 4.1 (SAM) against Theorem 3.2 (SGD). The constants C3 = 1 and kappa = 1/2 are ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, sam_radius, sam_steps, scaled_init_std, scaled_spec, seeds
@@ -69,7 +71,7 @@ def observe_stopped(settings, runner):
     return Samples(stopped, {"trivial": 0.0, "range": (0.0, 1.0)})
 
 
-COMMON = {"source": "Chen et al. 2023, Theorem 4.1 (SAM)", "hypotheses": CONDITION, "parameters": DEMO}
+COMMON: dict[str, Any] = {"source": "Chen et al. 2023, Theorem 4.1 (SAM)", "hypotheses": CONDITION, "parameters": DEMO}
 
 DRAWS = ((5, "balanced"), (10, "balanced"), (20, "balanced"), (10, "iid"))
 

@@ -13,6 +13,7 @@ Source. Chen et al. 2023, Theorem 3.2 (SGD), parts 2 and 3; Kou et al. 2023, The
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -111,7 +112,7 @@ def _exponent(value):
     return lambda samples: value
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "Chen et al. 2023, Theorem 3.2 (SGD); Kou et al. 2023, Theorem 4.2",
     "kind": Kind.PHASE_BOUNDARY,
     "hypotheses": CONDITION,

@@ -62,12 +62,12 @@ CLAIMS = (
         hypotheses=CONDITION,
         parameters=NOMINAL | {"m": 20, "mu": 2.0},
         observe=observe,
-        predict={axis: (lambda samples, exponent=exponent: exponent) for axis, exponent in EXPONENTS.items()},
+        predict={axis: (lambda samples, exponent=exponent: exponent) for axis, exponent in EXPONENTS.items()},  # type: ignore[misc]
         tolerance=0.05,
         tolerance_reason="logarithms: T grows as 1/eps + O(log 1/eps), and n, m enter active sets of 10 to 80 neurons",
         control=Control(
             "half of every exponent",
-            {axis: (lambda samples, exponent=exponent: exponent / 2) for axis, exponent in EXPONENTS.items()},
+            {axis: (lambda samples, exponent=exponent: exponent / 2) for axis, exponent in EXPONENTS.items()},  # type: ignore[misc]
         ),
         quick={
             "eps": (0.03, 0.01, 0.003, 0.001), "d": (10**5, 5 * 10**5, 25 * 10**5), "eta": (3.0, 1.0, 0.3),

@@ -16,6 +16,8 @@ the other side of the saddle, where the gradient has the other sign (docs/furthe
 Source. Kim et al. 2023 for the flow; several negative eigenvalues, and steps, are ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
@@ -132,7 +134,7 @@ STEP = Hypothesis(
     "step", "eta lam (1 + rho lam) < 2, lam the largest size of an eigenvalue",
     lambda a: 2.0 / max(a["eta"] * a["lam"] * (1.0 + a["rho"] * a["lam"]), 1e-200), 1.0,
 )  # fmt: skip
-COMMON = {
+COMMON: dict[str, Any] = {
     "kind": Kind.IDENTITY, "tolerance": 1e-10, "tolerance_reason": "the last bracket of the bisection",
     "parameters": {"eta": 0.1, "rho": 2.0, "lam": 1.0},
 }  # fmt: skip

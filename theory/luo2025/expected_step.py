@@ -17,6 +17,7 @@ Source. Luo et al. 2025, to first order in rho; that it is exact on quadratics, 
 """
 
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 
@@ -143,7 +144,7 @@ DOMAIN = Domain(
     budget=300,
 )
 BATCH = Hypothesis("batch", "m at least 1: m = 1 is 1-SAM, m = n without replacement is n-SAM", lambda a: a["m"])
-COMMON = {
+COMMON: dict[str, Any] = {
     "kind": Kind.IDENTITY, "hypotheses": (BATCH,), "parameters": {"n": 4, "m": 2, "rho": 0.1}, "observe": observe,
     "tolerance": 1e-12, "tolerance_reason": "rounding",
 }  # fmt: skip

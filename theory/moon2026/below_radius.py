@@ -16,6 +16,8 @@ to 0, where the gradient vanishes, with an even one it rises to rho, where the p
 Source. Moon, Si & Yun 2026; what ends it beside a winner is ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Outcome, Samples
@@ -44,7 +46,7 @@ def beside(samples):
     return ((final(depth, mu, alpha, rho) / rho[:, None]) ** depth)[:, 1:]
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "kind": Kind.IDENTITY, "observe": observe, "predict": parity,
     "formula": r"\beta_j\to0\ (L\text{ even}) \qquad \beta_j\to\rho^L\ (L\text{ odd})",
 }  # fmt: skip

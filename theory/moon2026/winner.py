@@ -16,6 +16,8 @@ falls at the rate (L−2) mu_j in that clock's time, and the first to reach 0, a
 Source. Moon, Si & Yun 2026, for (1); (2) is ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Samples
@@ -80,7 +82,7 @@ DOMAIN = Domain(
     },
     budget=60,
 )
-COMMON = {
+COMMON: dict[str, Any] = {
     "kind": Kind.IDENTITY, "observe": observe, "hypotheses": (ABOVE, DEEP),
     "parameters": {"depth": 3, "alpha/rho": 1.5},
 }  # fmt: skip

@@ -22,6 +22,7 @@ Source. Oikonomou & Loizou 2025, Theorem 3.2.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -297,8 +298,8 @@ def observe_floor(settings, runner):
     return Samples(np.array(gaps).reshape(len(radii), -1), {"x": radii})
 
 
-COMMON = {"source": "Oikonomou & Loizou 2025, Theorem 3.2", "parameters": NOMINAL}
-BOUND = {
+COMMON: dict[str, Any] = {"source": "Oikonomou & Loizou 2025, Theorem 3.2", "parameters": NOMINAL}
+BOUND: dict[str, Any] = {
     "kind": Kind.UPPER_BOUND,
     "predict": predict,
     "tolerance": 1e-9,

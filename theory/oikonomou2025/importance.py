@@ -16,6 +16,7 @@ Source. Oikonomou & Loizou 2025, Section 3.3 (importance sampling within the arb
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -91,7 +92,7 @@ SETTING = Domain(
 NOISE = Range(0.001, 10.0, 0.1, log=True)
 AT_FLOOR = {"n": 10, "d": 1, "noise": 1.0, "spread": 30.0, "other": "importance"}
 
-FASTER = {
+FASTER: dict[str, Any] = {
     "formula": r"\mathbb{E}\log\frac{\mathbb{E}[f(x_T)-f^*\mid p_i=1/n]}{\mathbb{E}[f(x_T)-f^*\mid p_i\propto L_i]}>0",
     "source": "Oikonomou & Loizou 2025, Section 3.3",
     "kind": Kind.ORDERING,

@@ -11,6 +11,7 @@ setting, with their standard errors.
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,7 @@ QUICK = {
 }  # fmt: skip
 TABLE = {"cases": CASES, "q": Q, "replicates": 24, "runs": 60, "samples": 1000, "draws": 3}
 FULL = {**TABLE, "replicates": 32, "runs": 160}
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD)",
     "kind": Kind.UPPER_BOUND,
     "hypotheses": CONDITION,

@@ -16,6 +16,7 @@ Source. derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD). Derivation: 
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -114,7 +115,7 @@ def predict_one_time(samples):
 
 
 CASES = ((0.02, 20, 0.1, 0.01, 0.1), (0.1, 10, 0.0, 0.05, 0.3), (0.5, 50, 0.3, 0.003, 0.1), (2.0, 20, 0.2, 0.1, 1.0))
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD)",
     "kind": Kind.IDENTITY,
     "hypotheses": (),

@@ -10,6 +10,8 @@ the run at P = 2, sigma_p = 1 and ‖mu‖/b, b sigma_0, b² eta, its coefficien
 Source. derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD). Derivation: docs/asymptotics.md.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, scaled_init_std, scaled_spec, seeds, signal_to_noise_ratio
@@ -70,7 +72,7 @@ def observe_units(settings, runner):
     return axes
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD)",
     "hypotheses": CONDITION,
     "ours": True,

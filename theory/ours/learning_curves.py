@@ -11,6 +11,7 @@ Source. derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD). Derivation: 
 """
 
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -93,7 +94,7 @@ def share_of_system(samples, symmetric=True):
     return float(run.active[-1])
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD)",
     "kind": Kind.LIMIT,
     "hypotheses": CONDITION,

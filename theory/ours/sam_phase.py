@@ -17,6 +17,8 @@ Source. derived here; sharpens the signal-learning phase of Chen et al. 2023, Th
 is its start). Derivation: docs/asymptotics.md.
 """
 
+from typing import Any
+
 import numpy as np
 
 from simulate.parameters import integer, real, reject
@@ -124,7 +126,7 @@ def predict_linear(samples):
     return 0.5 * (1.0 - 2.0 * samples.given["p"]) * samples.given["T"]
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "derived here; sharpens Chen et al. 2023, Theorem 4.1 (SAM), whose signal grows as Θ(steps)",
     "kind": Kind.LIMIT,
     "hypotheses": CONDITION,

@@ -17,6 +17,7 @@ Source. derived here; sharpens Chen et al. 2023, Theorem 4.1 (SAM). Derivation: 
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -153,7 +154,7 @@ def observe_fitted(settings, runner):
     return Samples(stopped, {"trivial": 0.0, "range": (0.0, 1.0)})
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "derived here; sharpens Chen et al. 2023, Theorem 4.1 (SAM)",
     "hypotheses": CONDITION,
     "parameters": DEMO | {"B": N},

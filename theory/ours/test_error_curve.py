@@ -14,6 +14,7 @@ Source. derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD). Derivation: 
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ SHAPES = ((10**6, 2, 1.0), (10**9, 3, 0.5))
 SETTING = {"n": 40, "m": 20, "c": 0.1, "power": 4, "e0": 0.1}
 QUICK = {"q": (0.5, 2.0), "shapes": SHAPES, "eps": 0.05, "seeds": 24, **SETTING}
 FULL = {"q": (0.1, 0.3, 1.0, 3.0, 10.0), "shapes": (*SHAPES, (10**11, 5, 2.0)), "eps": 0.01, "seeds": 64, **SETTING}
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD)",
     "kind": Kind.UPPER_BOUND,
     "hypotheses": CONDITION,

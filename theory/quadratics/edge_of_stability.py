@@ -18,6 +18,8 @@ is not claimed here.
 Source. Long & Bartlett 2024 (their derivation has w along one eigenvector; any w will do); (2) is ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Samples
@@ -99,7 +101,7 @@ def observe_cycle(settings, runner):
     return Samples(np.array(observed), {"plain": np.array(plain)})
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "kind": Kind.IDENTITY,
     "hypotheses": (),
     "parameters": NOMINAL,

@@ -17,6 +17,8 @@ there the sign of that sample's perturbation flips, both sides push towards it, 
 Source. After Si & Yun 2023, which proves that SAM with a constant rho need not reach the optimum; the limits are ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
@@ -89,7 +91,13 @@ DOMAIN = Domain(
     budget=300,
 )
 
-COMMON = {"kind": Kind.LIMIT, "observe": observe, "tolerance": 0.03, "ours": True, "source": "derived here (this file)"}
+COMMON: dict[str, Any] = {
+    "kind": Kind.LIMIT,
+    "observe": observe,
+    "tolerance": 0.03,
+    "ours": True,
+    "source": "derived here (this file)",
+}
 COMMON["domain"] = DOMAIN
 COMMON["tolerance_reason"] = "a finite number of steps"
 GD = Control("SGD, rho = 0", changes={"share": 0.0})

@@ -14,6 +14,8 @@ Why. 1-SAM descends the mean of ‖∇L_i‖², near an interpolator a weight of
 Source. Shin et al. 2025, linear stability (uniformity of Hessian moments) and its experiments. The model is ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.andriushchenko2022.setting import REALISABLE, SMALL_ALPHA, regression
@@ -87,7 +89,7 @@ def observe_test(settings, runner):
     return Samples(settings.get("sign", 1.0) * (large - small), {"notes": notes})
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": SOURCE,
     "kind": Kind.ORDERING,
     "hypotheses": (REALISABLE, SMALL_ALPHA),

@@ -14,6 +14,8 @@ smaller (docs/shin2025.md).
 Source. Shin, Lee, Andriushchenko & Lee 2025, arXiv:2311.17539, Theorem 2.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
@@ -113,7 +115,7 @@ def _samples(pairs):
     return Samples(observed, {"bound": bound, "notes": slack_notes(bound, observed, len(observed))})
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": "Shin, Lee, Andriushchenko & Lee 2025, Theorem 2",
     "kind": Kind.UPPER_BOUND,
     "hypotheses": (INTERPOLATION, RADIUS),

@@ -19,6 +19,7 @@ Source. Shin et al. 2025, Theorem 1, stability read as boundedness of E‖x_t‖
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -179,7 +180,7 @@ def observe_holding(kinds):
     return lambda settings, runner: moment_samples(families(settings, "mean_square", kinds), "spread")
 
 
-COMMON = {"kind": Kind.UPPER_BOUND, "predict": unit, **AT_EDGE}
+COMMON: dict[str, Any] = {"kind": Kind.UPPER_BOUND, "predict": unit, **AT_EDGE}
 BOUNDS = {2: "s_2² ≤ 1/(eta(eta−2rho))", 3: "s_3² ≤ 1/(2eta² rho)", 4: "s_4² ≤ 1/(eta² rho²)"}
 FORMULAS = {
     2: r"s_2^2\le\frac{1}{\eta(\eta-2\rho)}", 3: r"s_3^2\le\frac{1}{2\eta^2\rho}", 4: r"s_4^2\le\frac{1}{\eta^2\rho^2}",

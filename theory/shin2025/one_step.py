@@ -15,6 +15,8 @@ most a constant times h(a* − h), for all h ≥ 0 (docs/shin2025.md).
 Source. Shin et al. 2025, Theorem 1.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Claim, Control, Kind
@@ -88,18 +90,18 @@ def observe_sharp(settings, runner):
     return sharp_samples(instances, above, lambda family: family.spread(2), settings["assumed"])
 
 
-SHARP = {
+SHARP: dict[str, Any] = {
     "predict": {"M_2 − a* H": lambda samples: np.zeros_like(samples.observed), "s_2²": unit},
     "control": Control("a* of twice the radius", changes={"assumed": 2.0}),
     "quick": QUICK | {"share": (0.05, 0.45, 2.0), "assumed": 1.0},
     "full": FULL | {"share": (0.01, 0.1, 0.45, 1.0, 3.0, 10.0), "assumed": 1.0},
 }
-STEEPER = {
+STEEPER: dict[str, Any] = {
     "control": Control("a(1 + 2 rho a) ≤ 2/eta", changes={"slope": 2.0}),
     "quick": QUICK | {"share": (0.05, 0.45, 2.0), "slope": 1.0},
     "full": FULL | {"share": (0.01, 0.1, 0.45, 1.0, 3.0, 10.0), "slope": 1.0},
 }
-COMMON = {"kind": Kind.UPPER_BOUND, "parameters": NOMINAL, "predict": unit, **AT_EDGE}
+COMMON: dict[str, Any] = {"kind": Kind.UPPER_BOUND, "parameters": NOMINAL, "predict": unit, **AT_EDGE}
 
 CLAIMS = (
     Claim(

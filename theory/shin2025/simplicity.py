@@ -11,6 +11,8 @@ neuron's bend counted as a kink of its own: under SAM many neurons bend f in the
 Source. Shin et al. 2025, the functions learned by SAM and SGD on one-dimensional regression. Both measures are ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Outcome, Samples
@@ -25,7 +27,7 @@ def observe_widest(settings, runner):
     return Samples(logs[0], {"notes": notes})
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": SOURCE,
     "kind": Kind.ORDERING,
     "hypotheses": (),

@@ -15,6 +15,7 @@ Source. Shin et al. 2025, on the role of rho in Theorem 1; both answers are ours
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,7 @@ SPIKED_DOMAIN = Domain(
 """Spiked families, whose growth is exact however many leaves there are: random small ones show nothing."""
 
 FACTORS = (0.0, 0.5, 0.9)
-COMMON = {
+COMMON: dict[str, Any] = {
     "kind": Kind.UPPER_BOUND, "hypotheses": (), "parameters": NOMINAL, "observe": observe, "predict": unit,
     "control": Control("larger radii", changes={"factors": (1.1, 1.5, 2.0)}), "ours": True, **AT_EDGE,
 }  # fmt: skip

@@ -11,6 +11,8 @@ Source. Shin et al. 2025, experiments on sparsified networks, where SAM's gain g
 parameters. Tested in our model.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Outcome, Samples
@@ -45,7 +47,7 @@ def _differences(settings, values):
     return {f"delta = {share:g}": Samples(e - dense, {"first": e, "second": dense}) for share, e in sparse}
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": SOURCE,
     "kind": Kind.ORDERING,
     "hypotheses": (),

@@ -11,6 +11,8 @@ Source. Shin et al. 2025, experiments: the regularisation, early stopping or wei
 overparameterisation in some of them. An empirical story, tested in our model.
 """
 
+from typing import Any
+
 from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.shin2025.overparameterisation import CONV, MEMORISES, SOURCE, gains
 
@@ -34,7 +36,7 @@ def observe_decay(settings, runner):
     return Samples(settings["sign"] * (with_decay - without), {"first": with_decay, "second": without})
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": SOURCE,
     "kind": Kind.ORDERING,
     "hypotheses": (MEMORISES,),

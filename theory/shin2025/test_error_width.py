@@ -16,6 +16,7 @@ Source. Shin et al. 2023, arXiv:2311.17539v3, Theorem 3 (two-layer ReLU networks
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def observe_floor(settings, runner):
 
 
 SOURCE = "Shin et al., arXiv:2311.17539v3, Theorem 3, tested in our model"
-COMMON = {"hypotheses": (), "parameters": CONV | {"mu": 2.0}}
+COMMON: dict[str, Any] = {"hypotheses": (), "parameters": CONV | {"mu": 2.0}}
 QUICK = {"widths": (5, 10, 20, 40), "seeds": 24}
 FULL = {"widths": (5, 10, 20, 40, 80), "seeds": 48}
 

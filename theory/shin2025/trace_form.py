@@ -14,6 +14,8 @@ together, each of weight p_i/d, are then a law with E(1 − eta h − eta rho h�
 Source. Ours; repairs Shin et al. 2025, Theorem 1, under mean-square stability.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Claim, Control, Kind
@@ -87,7 +89,7 @@ def observe_sharp(settings, runner):
     return sharp_samples(instances, above, lambda family: family.mean_spread(2), settings["assumed"])
 
 
-COMMON = {"kind": Kind.UPPER_BOUND, "parameters": NOMINAL, "ours": True, **AT_EDGE}
+COMMON: dict[str, Any] = {"kind": Kind.UPPER_BOUND, "parameters": NOMINAL, "ours": True, **AT_EDGE}
 REPAIR = "derived here (docs/shin2025.md); repairs Shin, Lee, Andriushchenko & Lee 2025, Theorem 1"
 
 CLAIMS = (

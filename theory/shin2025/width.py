@@ -19,6 +19,8 @@ Source. Shin et al. 2025, experiments: test accuracy of SAM and SGD against the 
 noise. An empirical story of deep networks, tested in our model; the exponent is ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.chen2023.setting import seeds
@@ -63,15 +65,15 @@ def observe_onset(settings, runner):
     return Samples(found.reshape(len(widths), -1), {"x": widths.astype(float), "notes": {"level": level}})
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "source": SOURCE,
     "hypotheses": (MEMORISES,),
     "parameters": CONV,
     "tolerance": 0.0,
     "tolerance_reason": "the margin is in the claim",
 }
-NARROW = {"quick": {"widths": (3, 10), "seeds": 64}, "full": {"widths": (3, 10), "seeds": 400}}
-WIDE = {"quick": {"widths": (10, 100), "seeds": 64}, "full": {"widths": (10, 300), "seeds": 96}}
+NARROW: dict[str, Any] = {"quick": {"widths": (3, 10), "seeds": 64}, "full": {"widths": (3, 10), "seeds": 400}}
+WIDE: dict[str, Any] = {"quick": {"widths": (10, 100), "seeds": 64}, "full": {"widths": (10, 300), "seeds": 96}}
 
 CLAIMS = (
     Claim(

@@ -22,6 +22,8 @@ point is at c + rho = 2 rho/(2 − gamma lam), and there the gradient has the pa
 Source. Wen, Ma & Li 2023, for (1) and (2) on smooth manifolds of minimisers; the other two are ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
@@ -120,12 +122,12 @@ TOP, TRACE = Control("down lam_max", on(top_rate)), Control("down the trace", on
 SMALL_RHO = Hypothesis("rho", "rho → 0", lambda a: 1.0 / max(a["rho"], 1e-200))
 SMALL_STEP = Hypothesis("gamma", "gamma lam → 0", lambda a: 1.0 / max(a["gamma"] * a["lam"], 1e-200))
 STABLE = Hypothesis("gamma", "gamma lam < 2", lambda a: 2.0 / max(a["gamma"] * a["lam"], 1e-200), 1.0)
-PUBLISHED = {
+PUBLISHED: dict[str, Any] = {
     "kind": Kind.IDENTITY, "observe": observe, "parameters": {"rho": 1e-3, "gamma": 0.003, "lam": 1.0},
     "hypotheses": (SMALL_RHO, SMALL_STEP), "tolerance": 0.01,
     "tolerance_reason": "terms of order gamma lam = 0.003 and rho = 0.001",
 }  # fmt: skip
-OURS = PUBLISHED | {
+OURS: dict[str, Any] = PUBLISHED | {
     "parameters": {"rho": 1e-6, "gamma": 1.0, "lam": 1.0}, "hypotheses": (SMALL_RHO, STABLE), "tolerance": 2e-4,
     "tolerance_reason": "terms of order rho, and 1/(2 − gamma lam) of them", "ours": True,
     "source": "derived here (this file)",
