@@ -224,11 +224,27 @@ def test_page_has_the_table_of_every_claim():
     rows = json.loads(verdict_table.JSON.read_text(encoding="utf-8"))
     before, inner, after = verdict_table.marked(verdict_table.PAGE.read_text(encoding="utf-8"))
     assert inner == verdict_table.table(rows)
-    drawn = {name: claim for name, claim in claims().items() if claim.extra is None}
-    parts = [(name, part) for name, claim in drawn.items() for part in ("claim", *["twin"] * bool(claim.twin))]
-    assert sorted((row["id"], row["part"]) for row in rows if row["id"] in drawn) == sorted(parts)
+    wanted = {name for name, claim in claims().items() if claim.extra is None}
+    missing = wanted - {row["id"] for row in rows}
+    assert not missing, f"python tests/verdict_rates.py {' '.join(sorted(missing))} --repeats 10 --write"
+    for name in wanted:
+        parts = [row["part"] for row in rows if row["id"] == name]
+        assert parts == ["claim", "twin"][: 1 + bool(claims()[name].twin)]
     assert min(row["repeats"] for row in rows if not row["fixed"]) >= 2
     assert verdict_table.marked(before + inner.replace("yes", "no") + after)[1] != inner
+
+
+def test_writing_some_claims_keeps_the_others(toys, tmp_path, monkeypatch):
+    monkeypatch.setattr(verdict_table, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(verdict_table, "JSON", tmp_path / "rows.json")
+    verdict_table.PAGE.write_text("\n".join(verdict_table.MARKS))
+    rows = verdict_table.summary(repeated(toys, tmp_path, 2))
+    verdict_table.write(rows[::-1])
+    verdict_table.write([{**rows[2], "repeats": 7}])
+    kept = json.loads(verdict_table.JSON.read_text())
+    assert [row["id"] for row in kept] == list(toys)
+    assert [row["repeats"] for row in kept] == [2, 2, 7, 2, 2]
+    assert verdict_table.marked(verdict_table.PAGE.read_text())[1] == verdict_table.table(kept)
 
 
 def test_tables_stand_between_their_marks(tmp_path, monkeypatch):

@@ -229,7 +229,12 @@ def put(text, marks=MARKS):
 
 
 def write(rows):
-    """Write the rows, and the table into the page."""
+    """Write the rows, and the table into the page; claims that are not among them keep the rows that they have."""
+    old = json.loads(JSON.read_text(encoding="utf-8")) if JSON.exists() else []
+    new = {row["id"] for row in rows}
+    place = {name: k for k, name in enumerate(claims())}
+    kept = [row for row in old if row["id"] in place and row["id"] not in new]
+    rows = sorted([*rows, *kept], key=lambda row: place[row["id"]])
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     JSON.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     put(table(rows))
