@@ -23,6 +23,7 @@ import numpy as np
 
 from simulate.compiled import kernel
 from simulate.lanes import LANES, across, borrowed, number, padded, row, write, zeros
+from simulate.minimiser import find_anchor, least_squares_infimum
 from simulate.parameters import choice, integer, reject
 
 LOSSES = ("square", "logistic", "sine", "robust", "wave")
@@ -261,7 +262,7 @@ class FiniteSum:
             if self.rows == 1:
                 share = self.reg / np.where(norms + self.reg > 0.0, norms + self.reg, 1.0)
                 return 0.5 * self.targets**2 * np.where(norms > 0.0, share, 1.0)
-            return np.array([_least_squares_infimum(rows, targets, self.reg) for rows, targets in self._blocks()])
+            return np.array([least_squares_infimum(rows, targets, self.reg) for rows, targets in self._blocks()])
         if self.loss == "logistic" and self.reg > 0.0:
             return np.array([_logistic_infimum(norm, self.reg) for norm in norms])
         return np.full(self.samples, -0.1 if self.loss == "wave" else 0.0)
@@ -324,7 +325,7 @@ def finite_sum(loss, A, targets, reg=0.0, samples=None, minimiser=None, infimum=
     if minimiser is not None:
         anchor, minimised = np.asarray(minimiser, float), True
     else:
-        anchor, minimised = _anchor(loss, A, targets, reg)
+        anchor, minimised = find_anchor(loss, A, targets, reg)
     if loss not in ("square", "sine", "robust"):
         offsets = A @ anchor
     else:
@@ -334,63 +335,6 @@ def finite_sum(loss, A, targets, reg=0.0, samples=None, minimiser=None, infimum=
         fitted = loss in ("sine", "robust") or not minimised  # the samples' own infima add up, or are all that is known
         infimum = problem.sample_infima.mean() if fitted else problem.at_anchor()
     return replace(problem, infimum=float(infimum))
-
-
-def _anchor(loss, A, targets, reg):
-    """Return (x*, whether it is known to minimise f)."""
-    n, d = A.shape
-    if d > n and (loss == "logistic" or (loss == "square" and reg > 0.0)):  # x* is in the span of the rows
-        Q, R = np.linalg.qr(A.T)
-        return Q @ _anchor(loss, R.T, targets, reg)[0], True
-    if loss == "square":
-        if reg == 0.0:
-            return np.linalg.lstsq(A, targets, rcond=None)[0], True
-        augmented = np.vstack([A / math.sqrt(n), math.sqrt(reg) * np.eye(d)])
-        return np.linalg.lstsq(augmented, np.concatenate([targets / math.sqrt(n), np.zeros(d)]), rcond=None)[0], True
-    if loss == "logistic":
-        return _logistic_minimiser(A, targets, reg), True
-    if loss == "wave":
-        return np.zeros(d), False
-    x, _, rank, _ = np.linalg.lstsq(A, targets, rcond=None)
-    return (x, True) if rank == n else (np.zeros(d), False)  # fitted, or nothing is known
-
-
-def _logistic_minimiser(A, b, reg):
-    from scipy.optimize import minimize
-    from scipy.special import expit, log_expit
-
-    n, d = A.shape
-
-    def objective(x):
-        z = b * (A @ x)
-        return -log_expit(z).mean() + 0.5 * reg * (x @ x), -A.T @ (b * expit(-z)) / n + reg * x
-
-    def hessian(x):
-        p = expit(A @ x)
-        return (A.T * (p * (1.0 - p))) @ A / n + reg * np.eye(d)
-
-    x = minimize(objective, np.zeros(d), jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-9}).x
-    eigenvalues = np.linalg.eigvalsh(hessian(x))
-    if reg == 0.0 and (eigenvalues[0] <= 1e-7 * eigenvalues[-1] or (b * (A @ x)).min() > 0.0):
-        reject("reg", reg, "> 0 here: labels that can be separated, or too few rows, leave no minimiser")
-    left = np.linalg.norm(objective(x)[1])
-    for _ in range(100):  # until a few units in the last place are left
-        try:
-            further = x - np.linalg.solve(hessian(x), objective(x)[1])
-        except np.linalg.LinAlgError:
-            break
-        if not (shorter := np.linalg.norm(objective(further)[1])) < left:
-            break
-        x, left = further, shorter
-    if not left <= 1e-10 * np.linalg.norm(np.abs(A).T @ expit(-b * (A @ x)) / n):
-        reject("reg", reg, "larger here: float64 does not reach the minimiser")
-    return x
-
-
-def _least_squares_infimum(A, b, reg):
-    x = _anchor("square", A, b, reg)[0]
-    r = A @ x - b
-    return 0.5 * (r @ r) / len(A) + 0.5 * reg * (x @ x)
 
 
 def _logistic_infimum(norm, reg):

@@ -108,7 +108,8 @@ class Comparison:
 
     def __call__(self, results):
         """Return the text and the plain data."""
-        from theory.ours.prediction import compared, predict
+        from theory.ours.comparison import compared
+        from theory.ours.prediction import predict
 
         found = predict(self.spec, self.level)
         rows = compared(results, found)
