@@ -65,8 +65,8 @@ class Samples:
     """What was observed, and what it was observed at.
 
     `observed` has the points along axis 0; a last axis more than the prediction has holds replicates. `given`
-    holds what the prediction needs, "x" being the abscissa of a rate or limit, ordered towards the limit, and
-    "notes" what else is to be printed.
+    holds what the prediction needs, "x" being the abscissa of a rate or limit, ordered towards the limit,
+    "range" the least and largest value that a bound's replicates can have, and "notes" what else is to be printed.
     """
 
     observed: np.ndarray

@@ -43,7 +43,7 @@ def _axis(kind, samples, prediction, false_alarm):
     if kind in _RATES:
         return _rate(samples.given["x"], observed, float(predicted))
     if kind is Kind.LIMIT:
-        return _limit(samples.given.get("x"), np.atleast_2d(observed), predicted, false_alarm)
+        return _limit(samples.given, np.atleast_2d(observed), predicted, false_alarm)
     if kind is Kind.ORDERING:
         observed = observed.ravel()
         return _ranked("difference", observed, observed, np.broadcast_to(predicted, observed.shape), values=observed)
@@ -52,15 +52,15 @@ def _axis(kind, samples, prediction, false_alarm):
         scale = np.abs(predicted).max()
         error = np.abs(observed - predicted) / (scale if scale > 0.0 else 1.0)
         return _ranked("relative error", -error, observed, predicted, values=error)
-    return _bound(-1.0 if kind is Kind.LOWER_BOUND else 1.0, observed, predicted, false_alarm)
+    return _bound(-1.0 if kind is Kind.LOWER_BOUND else 1.0, observed, predicted, false_alarm, samples.given)
 
 
-def _bound(side, observed, bound, false_alarm):
+def _bound(side, observed, bound, false_alarm, given):
     if observed.ndim == bound.ndim:
         low = high = None
     else:
         rows = observed.reshape(-1, observed.shape[-1])
-        intervals = _intervals(rows, false_alarm / len(rows))
+        intervals = _intervals(rows, false_alarm / len(rows), given)
         observed, low, high = (column.reshape(bound.shape) for column in intervals)
     bound = np.broadcast_to(bound, observed.shape)
     scale = np.where(bound == 0.0, 1.0, np.abs(bound))
@@ -85,18 +85,18 @@ def _rate(x, y, exponent):
     return kept | {"fitted": _round(np.exp(lines[1]))}
 
 
-def _limit(x, observed, predicted, false_alarm):
+def _limit(given, observed, predicted, false_alarm):
     predicted = np.broadcast_to(predicted, observed.shape[:1])
-    mean, low, high = _intervals(observed, false_alarm)
+    mean, low, high = _intervals(observed, false_alarm, {})
     with np.errstate(divide="ignore", invalid="ignore"):
         deviation = observed[-1] / predicted[-1] - 1.0
-    return _kept("deviation", deviation[np.isfinite(deviation)], x, mean, predicted, low, high)
+    return _kept("deviation", deviation[np.isfinite(deviation)], given.get("x"), mean, predicted, low, high)
 
 
-def _intervals(rows, false_alarm):
-    from theory.interval import mean_interval
+def _intervals(rows, false_alarm, given):
+    from theory.interval import interval_of
 
-    found = [mean_interval(row, false_alarm) for row in rows]
+    found = [interval_of(given)(row, false_alarm) for row in rows]
     return np.array([(i.value, i.low, i.high) for i in found]).T
 
 

@@ -191,7 +191,7 @@ class VerifyTable:
         self._print(f"\n{total} {claims}: {', '.join(counts)}; {controls}")
         self._print(f"{runs} runs, {seconds:.0f} s, {self.mode} settings, seed {self.seed}.")
         self._print(
-            "`holds` means not falsified on these points. Intervals are Student's, sized so that a true claim is called"
+            "`holds` means not falsified on these points. Intervals are sized so that a true claim is called"
             f" violated with probability at most {FALSE_ALARM:g}, nominally, over the whole table."
         )
         if unexpected:

@@ -15,7 +15,7 @@ from functools import wraps
 import numpy as np
 
 from theory.claim import Kind, Outcome, Samples
-from theory.interval import Interval, mean_interval, slopes
+from theory.interval import Interval, interval_of, mean_interval, slopes
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,25 @@ def judge_identity(samples: Samples, prediction, tolerance: float, false_alarm: 
     return Verdict(outcome, "relative error", error, None, observed.size)
 
 
+def _slack(mean, bound, unit, side):
+    low, high = sorted(side * (bound - end) / unit for end in (mean.low, mean.high))
+    return Interval(side * (bound - mean.value) / unit, low, high)
+
+
 def _judge_bound(samples, prediction, tolerance, false_alarm, side):
     """Slack side · (bound − observed), relative to the bound (1 where it is 0): holds if ≥ −tolerance at every point.
 
-    With one axis more than the bound, the last axis of `observed` holds replicates and their mean is bounded.
+    With one axis more than the bound, the last axis of `observed` holds replicates and their mean is bounded; where
+    samples.given has their "range", by an interval that needs no normality.
     """
     observed, bound = np.asarray(samples.observed, float), np.asarray(prediction, float)
     scale = np.where(bound == 0.0, 1.0, np.abs(bound))
     trivial = samples.given.get("trivial")
     if observed.ndim > bound.ndim:
-        rows = observed.reshape(-1, observed.shape[-1])
-        each = [mean_interval(row, false_alarm / len(rows)) for row in rows]
+        rows, interval = observed.reshape(-1, observed.shape[-1]), interval_of(samples.given)
+        each = [interval(row, false_alarm / len(rows)) for row in rows]
         pairs = zip(each, bound.ravel(), scale.ravel(), strict=True)
-        slack = [Interval(side * (b - i.value) / unit, i.half_width / unit) for i, b, unit in pairs]
+        slack = [_slack(i, b, unit, side) for i, b, unit in pairs]
         worst = min(slack, key=lambda s: (s.high >= -tolerance, s.low))  # a violated point before a straddling one
         if worst.high < -tolerance:
             outcome = Outcome.VIOLATED
@@ -212,8 +218,8 @@ def judge(kind: Kind, observation, prediction, tolerance: float, false_alarm: fl
 def detectable(verdict: Verdict, tolerance: float) -> float | None:
     """Return the smallest violation that is as surely called `violated` as a true claim is not; None without interval.
 
-    In the judge's unit, tolerance + 2 · half-width: a true figure that far beyond what is claimed is observed within a
-    half-width of itself, and so with its whole interval beyond the tolerance. Of several axes the least precise one's.
+    In the judge's unit, tolerance + width of the interval: a true figure that far beyond what is claimed is in its
+    interval, which is then beyond the tolerance as a whole. Of several axes the least precise one's.
     """
     axes = [each for each in verdict.details.values() if isinstance(each, dict) and "interval" in each]
     intervals = [each["interval"] for each in axes] if axes else [verdict.interval]

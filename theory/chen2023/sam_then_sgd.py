@@ -68,13 +68,15 @@ def _difference(first: "Sequence[ConvSpec]", second: "Sequence[ConvSpec]", runne
 def observe_error(settings: Settings, runner: Runner) -> Samples:
     """Clean error, one replicate a seed."""
     specs = [demo_spec(seed, settings.get("rule", "sam-then-sgd"), settings["kappa"]) for seed in seeds(settings)]
-    return Samples(np.array([[result.clean_error for result in runner.run(specs)]]), {"trivial": 0.5})
+    errors = np.array([[result.clean_error for result in runner.run(specs)]])
+    return Samples(errors, {"trivial": 0.5, "range": (0.0, 1.0)})  # one run in a hundred is ten times as wrong
 
 
 def observe_stopped(settings: Settings, runner: Runner) -> Samples:
     """1 for a run that reached training loss 0.01, 0 for one that did not, one replicate a seed."""
     specs = [demo_spec(seed, settings["rule"], max_steps=settings["steps"]) for seed in seeds(settings)]
-    return Samples(np.array([[float(result.status == "stopped") for result in runner.run(specs)]]), {"trivial": 0.0})
+    stopped = np.array([[float(result.status == "stopped") for result in runner.run(specs)]])
+    return Samples(stopped, {"trivial": 0.0, "range": (0.0, 1.0)})
 
 
 COMMON: dict[str, Any] = {"source": "Chen et al. 2023, Theorem 4.1 (SAM)", "hypotheses": CONDITION, "parameters": DEMO}
@@ -108,8 +110,8 @@ CLAIMS = (
         tolerance=0.0,
         tolerance_reason="the theorem's own level",
         control=Control("SGD on the same draws", changes={"rule": "sgd"}),
-        quick={"kappa": 0.5, "seeds": 32},
-        full={"kappa": 0.5, "seeds": 200},
+        quick={"kappa": 0.5, "seeds": 192},
+        full={"kappa": 0.5, "seeds": 400},
         **COMMON,
     ),
     Claim(
@@ -124,19 +126,19 @@ CLAIMS = (
         tolerance_reason="the theorem's own level",
         control=Control("SGD on the same draws", changes={"rule": "sgd"}),
         twin=Control("kappa = 1/2 on the same draws", changes={"kappa": 0.5}),
-        quick={"kappa": 1 / 48, "seeds": 32},
-        full={"kappa": 1 / 48, "seeds": 200},
+        quick={"kappa": 1 / 48, "seeds": 192},
+        full={"kappa": 1 / 48, "seeds": 400},
         expected=Outcome.VIOLATED,
         **COMMON,
     ),
     Claim(
         id="chen2023/sam-alone",
         title="SAM all the way to the training loss",
-        statement="at least 90 % of runs reach training loss 0.01 without a final SGD phase",
-        formula=r"\Pr[L\le0.01]\ge0.9",
+        statement="at least half of the runs reach training loss 0.01 without a final SGD phase",
+        formula=r"\Pr[L\le0.01]\ge\frac12",
         kind=Kind.LOWER_BOUND,
         observe=observe_stopped,
-        predict=lambda samples: np.array([0.9]),
+        predict=lambda samples: np.array([0.5]),
         tolerance=0.0,
         tolerance_reason="the share is in the bound",
         control=Control("SAM then SGD, cut off in its SAM phase", changes={"rule": "sam-then-sgd", "steps": 200}),

@@ -134,7 +134,7 @@ CLAIMS = (
         tolerance_reason="the constant is in the bound",
         control=Control("a constant of ½, for the means over neurons", constant_bound(0.5), {"per_neuron": False}),
         twin=Control("the means over neurons, on the same runs", changes={"per_neuron": False}),
-        quick={"per_neuron": True, "seeds": 128},
+        quick={"per_neuron": True, "seeds": 800},
         full={"per_neuron": True, "seeds": 1024},
         expected=Outcome.VIOLATED,
     ),

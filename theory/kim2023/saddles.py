@@ -202,7 +202,7 @@ CLAIMS = (
             "positive eigenvalues alone",
             lambda samples: critical_step(np.maximum(samples.given["eigenvalues"], 0.0), samples.given["rho"]),
         ),
-        quick=QUICK | {"negative": 2},
+        quick=QUICK | {"negative": 2, "seeds": 60},  # at some one in five a negative eigenvalue decides
         full=FULL | {"negative": 2},
         domain=domain(2, 1),
         ours=True,

@@ -166,7 +166,8 @@ def observe_fitted(settings: Settings, runner: Runner) -> Samples:
     sigma_0 = settings["sigma_0"] or scaled_init_std(n, D, 1.0, P)
     first = sam_steps(settings["kappa"], M, ETA, MU, P_FLIP)
     specs = [spec(seed, first, n, sigma_0, first + settings["steps"]) for seed in seeds(settings)]
-    return Samples(np.array([[float(result.status == "stopped") for result in runner.run(specs)]]), {"trivial": 0.0})
+    stopped = np.array([[float(result.status == "stopped") for result in runner.run(specs)]])
+    return Samples(stopped, {"trivial": 0.0, "range": (0.0, 1.0)})
 
 
 COMMON: dict[str, Any] = {

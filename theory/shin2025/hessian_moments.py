@@ -101,7 +101,7 @@ COMMON: dict[str, Any] = {
     "tolerance_reason": "the margin is in the claim",
 }
 MARGIN = {"s_2": lambda samples: np.log(1.07), "s_4": lambda samples: np.log(1.15)}
-QUICK = {"dimensions": (25, 320), "seeds": 24}
+QUICK = {"dimensions": (25, 320), "seeds": 36}
 FULL = {"dimensions": (25, 320), "seeds": 120}
 ONE_SAM = Control("1-SAM, on the same problems", changes={"rule": "1-sam"})
 
@@ -162,7 +162,7 @@ CLAIMS = (
         predict=lambda samples: 0.0,
         control=Control("by four decades", lambda samples: np.log(1e4)),
         twin=Control("it is smaller, on the same problems", changes={"sign": -1.0}),
-        quick={"rule": "1-sam", **QUICK},
+        quick={"rule": "1-sam", **QUICK, "seeds": 64},
         full={"rule": "1-sam", **FULL},
         expected=Outcome.VIOLATED,
         **COMMON,

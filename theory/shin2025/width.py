@@ -76,7 +76,7 @@ COMMON: dict[str, Any] = {
     "tolerance_reason": "the margin is in the claim",
 }
 NARROW: dict[str, Any] = {"quick": {"widths": (3, 10), "seeds": 64}, "full": {"widths": (3, 10), "seeds": 400}}
-WIDE: dict[str, Any] = {"quick": {"widths": (10, 100), "seeds": 32}, "full": {"widths": (10, 300), "seeds": 64}}
+WIDE: dict[str, Any] = {"quick": {"widths": (10, 100), "seeds": 64}, "full": {"widths": (10, 300), "seeds": 96}}
 
 CLAIMS = (
     Claim(
