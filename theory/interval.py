@@ -42,4 +42,5 @@ def slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Each replicate is fitted by itself, so their spread carries every correlation between points.
     """
     u = np.log(x) - np.log(x).mean()
-    return u @ np.log(y) / (u @ u)
+    found: np.ndarray = u @ np.log(y) / (u @ u)
+    return found
