@@ -8,11 +8,19 @@ and `-rank-one`, marked where the claims look at them. In the shaded quadrant a 
 the bound.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from figures.style import BACKGROUND, FLOOR, N_SAM, SAM, SGD, THEORY, TWO_PANELS
 from theory.shin2025.mean_square import FAILING, observe_stars, star_spread
 from theory.shin2025.setting import moment_bound
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.linear_stability import HessianFamily
+    from simulate.runner import Runner
 
 LEAVES = tuple(2**k for k in range(8))
 SCALES = np.linspace(0.0, 1.0, 81)  # in units of the edge of stability
@@ -25,7 +33,7 @@ STYLES = {
 }
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return "stars" (leaves,), "random" (2, families, scales), "case/k" (2, scales) and "case/k/at" (2,) of FAILING.
 
     Pairs are s_k² over its bound and the growth radius.
@@ -43,7 +51,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     return data
 
 
-def path(family, eta, rho, order, scales):
+def path(family: "HessianFamily", eta: float, rho: float, order: int, scales: np.ndarray) -> np.ndarray:
     """Return s_k² over its bound and the growth radius (2, ..., scales) of a family (...) scaled by (..., scales)."""
     from simulate.linear_stability import mean_square_growth
 
@@ -52,7 +60,7 @@ def path(family, eta, rho, order, scales):
     return np.stack([spread, np.stack([mean_square_growth(one, eta, rho) for one in scaled], axis=-1)])
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 

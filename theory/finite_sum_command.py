@@ -44,13 +44,8 @@ def finite_sum_spec(
     from simulate.finite_sum_run import FiniteSumSpec
 
     choice("objective", objective, OBJECTIVES)
-    drawn: dict[str, Any] = {
-        "samples (n)": n,
-        "dimension (d)": d,
-        "condition": condition,
-        "noise_std": noise_std,
-        "spread": spread,
-    }
+    drawn: dict[str, Any] = {"samples (n)": n, "dimension (d)": d, "condition": condition, "noise_std": noise_std,
+                             "spread": spread}  # fmt: skip
     drawn = {name: value for name, value in drawn.items() if value is not None}
     source: DrawnSum | SumFile
     if data is not None:
@@ -66,8 +61,7 @@ def finite_sum_spec(
         source = DrawnSum(**letters, full_rank=objective == "quadratic")
 
     choice("rule", rule, RULES)
-    samplings: tuple[Any, ...] = (None, *SAMPLINGS)
-    choice("sampling", sampling, samplings)
+    choice("sampling", "full" if sampling is None else sampling, SAMPLINGS)
     perturbs = rule not in ("gd", "sgd")
     if lam is not None and rule != "unified":
         reject("lam", lam, f"left out with rule {rule}, which decides it")
@@ -86,9 +80,9 @@ def finite_sum_spec(
     for name, value in (("rho", rho), ("gamma", gamma)):
         if value is not None and not _by_theory(value):
             real(name, value, strict=name == "gamma")
-    fixed: dict[str, Any] = {"usam": 0.0, "unified": lam}
     spec = FiniteSumSpec(
-        source, objective=objective, reg=reg, radius=0.0, normalisation=fixed.get(rule, 1.0), step_size=1.0,
+        source, objective=objective, reg=reg, radius=0.0, step_size=1.0,
+        normalisation=lam if lam is not None else 0.0 if rule == "usam" else 1.0,
         schedule=schedule, radii="decreasing" if schedule == "decreasing" else "constant", sampling=sampling,
         batch_size=1 if batch is None else batch, probabilities=probabilities, max_steps=integer("steps", steps, 0),
         seed=seed, data_seed=data_seed, record=record,
