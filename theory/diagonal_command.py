@@ -42,11 +42,10 @@ def diagonal_spec(
         "shift": shift, "teacher": teacher, "noise_std": noise_std, "test_samples": test_samples,
     }  # fmt: skip
     drawn = {name: value for name, value in drawn.items() if value is not None}
-    source: SparseRegression | RegressionFile
     if data is not None:
         for name, value in drawn.items():
             reject(name, value, "left out with data, whose file decides it")
-        source = RegressionFile(data)
+        source: SparseRegression | RegressionFile = RegressionFile(data)
         samples = len(read_regression(data).y)
     else:
         source = SparseRegression(**{name.partition(" ")[0]: value for name, value in drawn.items()})
@@ -78,12 +77,11 @@ def diagonal_spec(
         switch_step = length // 2
     changes: dict[str, Any] = {
         "normalisation": normalisation, "switch_step": switch_step, "sampling": sampling, "step_size": gamma,
-        "stop_loss": stop_loss, "max_time": max_time, "residual": residual,
+        "stop_loss": stop_loss, "max_time": max_time, "residual": residual, "block": block, "then": then,
     }  # fmt: skip
     return DiagonalSpec(
-        source, alpha=alpha, rule=rule, radius=0.0 if not sam else 0.1 if rho is None else rho, block=block, then=then,
-        max_steps=length, seed=seed, record=record, sharpness=sharpness,
-        **{name: value for name, value in changes.items() if value is not None},
+        source, alpha=alpha, rule=rule, radius=0.0 if not sam else 0.1 if rho is None else rho, max_steps=length,
+        seed=seed, record=record, sharpness=sharpness, **{k: v for k, v in changes.items() if v is not None},
     )  # fmt: skip
 
 

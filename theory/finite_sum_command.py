@@ -47,7 +47,6 @@ def finite_sum_spec(
     drawn: dict[str, Any] = {"samples (n)": n, "dimension (d)": d, "condition": condition, "noise_std": noise_std,
                              "spread": spread}  # fmt: skip
     drawn = {name: value for name, value in drawn.items() if value is not None}
-    source: DrawnSum | SumFile
     if data is not None:
         for name, value in drawn.items():
             reject(name, value, "left out with data, whose file decides it")
@@ -55,7 +54,7 @@ def finite_sum_spec(
             reject("objective", objective, "another with data, whose samples have one row each and any targets")
         if data_seed is not None:
             reject("data_seed", data_seed, "left out with data, where no problem is drawn")
-        source = SumFile(data)
+        source: DrawnSum | SumFile = SumFile(data)
     else:
         letters = {name.partition(" ")[0]: value for name, value in drawn.items()}
         source = DrawnSum(**letters, full_rank=objective == "quadratic")
