@@ -32,7 +32,8 @@ def compute(runner: "Runner") -> dict[str, np.ndarray]:
     problem = published_problem()
     with single_threaded():
         data = {rule: along_path(problem, m) for rule, (m, *_) in RULES.items()}
-    return data | {"support": np.flatnonzero(problem.teacher)}
+    teacher: Any = problem.teacher  # which a drawn problem has
+    return data | {"support": np.flatnonzero(teacher)}
 
 
 def along_path(problem: RegressionInstance, m: int) -> np.ndarray:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from simulate.runner import Runner
 
-CASES = (
+CASES: tuple[dict[str, Any], ...] = (
     {"n": 60, "m": 50, "P": 2, "sigma_p": 1.0, "c": 0.1},
     {"n": 40, "m": 20, "P": 3, "sigma_p": 0.5, "c": 4.0},
 )

@@ -35,7 +35,7 @@ BENIGN = FLIP_RATE + 0.1
 
 def cell_spec(seed: int, d: int, mu: float, init_std: float, radius: str) -> "ConvSpec":
     """Return one run; `radius` one of RADII."""
-    phase = {}
+    phase: dict[str, Any] = {}
     if radius != "sgd":
         tau = 0.03 if radius == "fixed" else sam_radius(M, N, P, 1.0, d, 1.0)
         phase = {"rule": "sam-then-sgd", "radius": tau, "sam_steps": sam_steps(1.0, M, STEP_SIZE, mu, FLIP_RATE)}

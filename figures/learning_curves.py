@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from simulate.runner import Runner
 
-SHAPE = {"n": 100, "d": 10**9, "m": 50}
+SHAPE: dict[str, Any] = {"n": 100, "d": 10**9, "m": 50}
 SCALES = {0.1: (SGD, "o"), 2.0: (SAM, "s")}  # c
 FLIPPED, E0, EPS = 0.1, 0.1, 0.01
 STEPS = tuple(int(t) for t in np.unique(np.geomspace(1, 1000, 16).round()))
@@ -44,7 +44,7 @@ def compute(runner: "Runner") -> dict[str, np.ndarray]:
     unit = n * signal_to_noise_ratio(mu, 2, 1.0, SHAPE["d"]) ** 2 * (1.0 - 2.0 * FLIPPED)
     data: dict[str, np.ndarray] = {}
     for c in SCALES:
-        run = {"mu": mu, "c": c, "e0": E0, "stop_loss": 0.0, "max_steps": RECORD[-1], "record": RECORD}
+        run: dict[str, Any] = {"mu": mu, "c": c, "e0": E0, "stop_loss": 0.0, "max_steps": RECORD[-1], "record": RECORD}
         results = runner.run([scaled_spec(seed, **SHAPE, **run) for seed in range(SEEDS)])
         data[f"exact/{c}"] = np.moveaxis(np.array([observed(result, unit) for result in results]), 0, -1)
         levels = {

@@ -5,7 +5,7 @@ published ones (test loss 1.56e-5 in the printed convention, `andriushchenko2022
 teacher is 0; the coordinates there are in the order of GD's.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +28,7 @@ RULES = {
 def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return the coefficients (d,) of the teacher and by rule, and by "rule/test" the test loss as printed."""
     problem = published_problem()
-    data = {"teacher": problem.teacher}
+    data: dict[str, Any] = {"teacher": problem.teacher}
     for rule in RULES:
         _, test, history = train_on(problem, rule=rule, **RUN)
         data |= {rule: history["beta"][-1], f"{rule}/test": np.array(test)}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from simulate.runner import Runner
 
-SHAPE = {"n": 20, "d": 20_000, "m": 50}
+SHAPE: dict[str, Any] = {"n": 20, "d": 20_000, "m": 50}
 SIGNALS = {2.0: (SGD, "o", "-"), 3.0: (SAM, "s", "--")}
 STEPS = (0, 250, 500, 1000, 2000, 3000, 4500, 6000, 8000)
 GRID = tuple(np.unique((8000 * np.linspace(0.0, 1.0, 13) ** 2).round()))
