@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
 else:
-    _ParamType = click.ParamType  # which is generic from click 8.5 on
+    _ParamType = click.ParamType  # generic from click 8.4 on
 
 
 class _BatchSize(_ParamType):
