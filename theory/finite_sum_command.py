@@ -60,7 +60,7 @@ def finite_sum_spec(
         source = DrawnSum(**letters, full_rank=objective == "quadratic")
 
     choice("rule", rule, RULES)
-    choice("sampling", "full" if sampling is None else sampling, SAMPLINGS)
+    choice("sampling", sampling, (None, *SAMPLINGS))
     perturbs = rule not in ("gd", "sgd")
     if lam is not None and rule != "unified":
         reject("lam", lam, f"left out with rule {rule}, which decides it")
