@@ -44,7 +44,7 @@ def step(mu: FloatArray, W: FloatArray, size: ArrayLike, radius: ArrayLike, norm
 
 def flow(
     mu: FloatArray, W: FloatArray, radius: ArrayLike, norm: str, steps: int, share: float = 0.05,
-    largest: float = np.inf,
+    largest: ArrayLike = np.inf,
 ) -> FloatArray:  # fmt: skip
     """Follow SAM's flow; return the weights (B, L, d) after `steps` steps, or where a weight is beyond `largest`.
 

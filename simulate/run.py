@@ -6,7 +6,7 @@ import importlib
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -57,6 +57,11 @@ class Specification:
         @property
         def seed(self) -> int:
             """Of its random streams."""
+
+    def at_seed(self, seed: int) -> Self:
+        """Return the same with another seed."""
+        changed: dict[str, Any] = {"seed": seed}
+        return dataclasses.replace(self, **changed)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the specification as plain data, the model named."""

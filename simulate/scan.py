@@ -256,7 +256,7 @@ def _column(values: list[Any]) -> list[Any]:
 def _at_seed(spec: Specification | ParameterError, seed: int) -> Specification:
     if isinstance(spec, ParameterError):
         raise spec
-    return replace(spec, seed=seed)
+    return spec.at_seed(seed)
 
 
 def write_json(path: Path, record: object) -> None:

@@ -39,8 +39,8 @@ class Record:
     seconds: float
     runs: int
     missing: str | None = None
-    settings: Mapping = field(default_factory=dict)
-    series: Mapping[str, dict] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    series: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def rejected(self) -> bool:
@@ -65,7 +65,7 @@ class Record:
         """Return the smallest violation that would have been called so (`detectable`)."""
         return detectable(self.verdict, self.claim.tolerance)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return the record as plain data; docs/record.md says what each entry means."""
         claim = self.claim
         paper = registry.paper(claim)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.optimize import bisect
@@ -52,7 +53,7 @@ def bounded_interval(replicates: np.ndarray, false_alarm: float, low: float, hig
     return Interval(mean, *(low + (high - low) * end for end in ends))
 
 
-def interval_of(given: Mapping) -> Callable[[np.ndarray, float], Interval]:
+def interval_of(given: Mapping[str, Any]) -> Callable[[np.ndarray, float], Interval]:
     """Return the interval of samples: that of bounded replicates where `given` has their "range", else Student's."""
     bounds = given.get("range")
     return mean_interval if bounds is None else partial(bounded_interval, low=float(bounds[0]), high=float(bounds[1]))
@@ -64,4 +65,5 @@ def slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Each replicate is fitted by itself, so their spread carries every correlation between points.
     """
     u = np.log(x) - np.log(x).mean()
-    return u @ np.log(y) / (u @ u)
+    found: np.ndarray = u @ np.log(y) / (u @ u)
+    return found
