@@ -1,4 +1,5 @@
 # make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
+# make coverage: verify and test, and how many of the lines and branches they have run.
 # make mutants: mutate every closed form, see which errors the checks would miss.
 # make verdicts: observe every claim a hundred times with fresh seeds, count wrong verdicts (hours; may be interrupted).
 # make report: check every theorem and write report/index.html.   make figures: draw docs/figures anew.
@@ -12,7 +13,7 @@ VENV ?= .venv
 READY := $(VENV)/.ready
 UV := $(VENV)/bin/uv
 
-.PHONY: verify report test mutants verdicts lint theorems figures accuracy drift bench dist-check test-lowest clean
+.PHONY: verify report test coverage mutants verdicts lint theorems figures accuracy drift bench dist-check test-lowest clean
 
 verify: $(READY)
 	$(VENV)/bin/sharpbounds verify --quick
@@ -22,6 +23,15 @@ report: $(READY)
 
 test: lint
 	$(VENV)/bin/python -m pytest
+
+# the check of every theorem is a test of what it observes; runs that are stored are not computed again
+coverage: lint
+	rm -rf build/coverage
+	$(VENV)/bin/python -m coverage run -m sharpbounds verify --quick
+	$(VENV)/bin/python -m coverage run -m pytest
+	$(VENV)/bin/python -m coverage combine --quiet
+	$(VENV)/bin/python -m coverage json --quiet -o build/coverage/found.json
+	$(VENV)/bin/python tests/coverage_check.py build/coverage/found.json
 
 mutants: $(READY)
 	$(VENV)/bin/python tests/mutants.py

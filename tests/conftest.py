@@ -12,6 +12,12 @@ settings.register_profile("deep", deadline=None, max_examples=1250, database=Non
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+def pytest_runtest_setup(item):
+    """Leave a test marked `compiled` out where nothing is."""
+    if numba.config.DISABLE_JIT and item.get_closest_marker("compiled"):
+        pytest.skip("kernels run as plain Python")
+
+
 @pytest.fixture(scope="session")
 def many_steps():
     """Return how many steps a long run takes: fewer where the kernels run as plain Python."""

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numba
 import pytest
 from command_line import call, refused
 
@@ -14,7 +13,6 @@ import sharpbounds
 from theory.registry import claims, papers
 
 ROOT = Path(__file__).resolve().parents[1]
-compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many runs, slow without the compiler")
 CHEAP = "chen2023/deactivation"
 SHORT = ["--max-steps", "30", "--n", "8", "--d", "50", "--width", "3", "--sigma-0", "0.1"]
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import sysconfig
 
-import numba
 import pytest
 from pages import ROOT, copy_of_the_project, run_page, steps
 
@@ -13,7 +12,7 @@ PAGE = (ROOT / "docs" / "tutorial.md").read_text()
 INSTALL, REST = PAGE.split("## Check a theorem")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many runs, slow without the compiler")
+@pytest.mark.compiled
 def test_the_tutorial_as_it_is_written(tmp_path):
     assert set(run_page(REST, tmp_path)) == {0}
     for picture in ("pictures/deactivation.png", "phase.png"):

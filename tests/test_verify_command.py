@@ -7,7 +7,6 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 from command_line import call, outside, refused
@@ -21,8 +20,6 @@ from theory.chen2023.setting import sam_radius, sam_steps
 from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.registry import claims, papers
 
-compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many runs, slow without the compiler")
-
 CHEAP = "chen2023/deactivation"
 
 SHORT = ["--max-steps", "30", "--n", "8", "--d", "50", "--width", "3", "--sigma-0", "0.1"]
@@ -35,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # verify
 
 
-@compiled
+@pytest.mark.compiled
 def test_verify_one_claim(folder):
     result = call("verify", CHEAP, "--no-cache", "--workers", 1, "--json", "out.json")
     assert result.exit_code == 0
@@ -48,7 +45,7 @@ def test_verify_one_claim(folder):
     assert [p.name for p in folder.iterdir()] == ["out.json"]
 
 
-@compiled
+@pytest.mark.compiled
 def test_verify_prints_json_alone():
     options = ("--no-cache", "--workers", 1, "--json", "-", "--seed", 3)
     result = call("verify", CHEAP, "chen2023/coefficient-signs", *options)
@@ -59,7 +56,7 @@ def test_verify_prints_json_alone():
     assert "negative controls rejected" in result.stderr
 
 
-@compiled
+@pytest.mark.compiled
 def test_verify_keeps_its_runs(tmp_path, monkeypatch):
     """In $SHARPBOUNDS_CACHE (the kernels are where they were); the second time they are found."""
     monkeypatch.setenv("SHARPBOUNDS_CACHE", str(tmp_path / "cache"))
@@ -143,7 +140,7 @@ def test_verify_refuses(monkeypatch, options, naming):
     refused("verify", "--no-cache", "--json", "out.json", *options, naming=naming)
 
 
-@compiled
+@pytest.mark.compiled
 def test_verify_where_runs_cannot_be_kept(tmp_path, monkeypatch):
     """A cache that cannot be written costs a warning, not the result."""
     (tmp_path / "file").write_text("")
@@ -202,7 +199,7 @@ def test_failed_write_leaves_the_old_file(folder):
 # as Python calls
 
 
-@compiled
+@pytest.mark.compiled
 def test_verify_as_a_call():
     seen = []
     records = sharpbounds.verify(CHEAP, mode="quick", seed=1, workers=1, store=False, report=seen.append)

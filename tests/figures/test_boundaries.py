@@ -1,7 +1,6 @@
 """SGD's critical signal moves with d and n, SAM's hardly; the lines are those of the fitted exponents."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -11,7 +10,7 @@ from simulate.runner import Runner
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many steps")
+@pytest.mark.compiled
 def test_only_sgds_boundary_moves(monkeypatch):
     few = {"seed": 0, "groups": 2, "seeds": 3}
     monkeypatch.setattr(boundaries, "SETTINGS", few)

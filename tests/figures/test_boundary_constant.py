@@ -1,7 +1,6 @@
 """The simulated boundary lies on the predicted line at large d, above it at small d, and far from a = ½."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -13,7 +12,7 @@ from theory.ours.closed import predict
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many steps")
+@pytest.mark.compiled
 def test_the_line_is_met(monkeypatch):
     for name, value in {
         "SETTINGS": {"seed": 0, "groups": 3, "seeds": 4}, "PANELS": {"d": (10**3, 10**9), "n": (20,)}, "DRAWS": 2,

@@ -1,7 +1,6 @@
 """Wide networks stay between the curves, and a point outside is marked."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -19,7 +18,7 @@ def titles(data):
     return [axis.get_title(loc="left") for axis in axes], marked
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="thousands of steps")
+@pytest.mark.compiled
 def test_a_wide_network_stays_inside(monkeypatch):
     monkeypatch.setattr(figure, "SETTINGS", {"seed": 0, "seeds": 3, "points": ((20_000, 0.01),)})
     data = figure.compute(Runner())

@@ -1,7 +1,6 @@
 """Errors of nine shapes fall on the closed form's curve of q, and at equal n · SNR² far apart."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -12,7 +11,7 @@ from theory.chen2023.setting import benign_parameter
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many steps")
+@pytest.mark.compiled
 def test_one_curve(monkeypatch):
     monkeypatch.setattr(figure, "PARAMETERS", (0.5,))
     monkeypatch.setattr(figure, "SEEDS", 16)

@@ -1,7 +1,6 @@
 """At large d the share turned off is the error function; along SAM it falls as C3 grows."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -12,7 +11,7 @@ from theory.chen2023.deactivation import deactivated_at_start
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many steps")
+@pytest.mark.compiled
 def test_compute(monkeypatch):
     monkeypatch.setattr(figure, "RATIOS", (0.5, 2.0))
     monkeypatch.setattr(figure, "DIVISORS", (0.5, 64.0))

@@ -1,7 +1,6 @@
 """The path's product is the exact integral, not the first-order form; n-SAM singles out the support, 1-SAM does not."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -10,7 +9,7 @@ from figures import effective_alpha
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="flows to their limit, slow without the compiler")
+@pytest.mark.compiled
 def test_the_integral_is_exact_and_the_support_is_singled_out():
     data = effective_alpha.compute(None)
     assert list(data["support"]) == [0, 1, 2]

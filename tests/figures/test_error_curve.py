@@ -1,7 +1,6 @@
 """Errors at large d lie on the predicted curve and at d = 10³ above it; what is drawn is what was computed."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -13,7 +12,7 @@ from theory.ours.closed import predict
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many steps")
+@pytest.mark.compiled
 def test_large_d_on_the_curve_and_small_d_above_it(monkeypatch):
     for name, value in {
         "CASES": figure.CASES[1:], "DIMENSIONS": (10**3, 10**9), "FINITE": 1, "PARAMETERS": (1.0,), "SEEDS": 16,

@@ -1,7 +1,6 @@
 """Functions of equal training loss, and ratios of GD's to SAM's."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -12,7 +11,7 @@ from simulate.runner import Runner
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="10⁴ steps")
+@pytest.mark.compiled
 def test_functions_are_those_of_the_runs(monkeypatch):
     """Drawn functions fit the samples to one training loss; the control, GD's beside shifted samples, does not."""
     monkeypatch.setattr(figure, "WIDTHS", (8, 40))

@@ -1,7 +1,6 @@
 """SAM at the formula's radius is benign where SGD is not; cells and contour are where the numbers are."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -11,7 +10,7 @@ from simulate.runner import Runner
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many steps")
+@pytest.mark.compiled
 def test_the_order_of_the_radii(monkeypatch):
     monkeypatch.setattr(heat_maps, "DIMENSIONS", (20_000,))
     monkeypatch.setattr(heat_maps, "SIGNALS", (3.0,))

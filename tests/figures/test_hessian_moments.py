@@ -1,7 +1,6 @@
 """Ratios of SAM's to GD's, geometric means with two standard errors."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -13,7 +12,7 @@ from theory.shin2025.hessian_moments import log_spreads
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="10⁴ steps")
+@pytest.mark.compiled
 def test_compute_is_sam_over_gd(monkeypatch):
     monkeypatch.setattr(figure, "DIMENSIONS", (160,))
     monkeypatch.setattr(figure, "SETTINGS", {"seed": 0, "seeds": 3})

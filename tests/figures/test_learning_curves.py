@@ -1,7 +1,6 @@
 """Exact curves follow the three predictions; the figure shows all four."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -12,7 +11,7 @@ from theory.ours.closed import predict
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many steps")
+@pytest.mark.compiled
 def test_exact_curves_follow_the_predictions(monkeypatch):
     for name, value in {
         "SHAPE": {"n": 40, "d": 10**9, "m": 20}, "SCALES": {0.1: ("k", "o")}, "SEEDS": 12, "EPS": 0.05,

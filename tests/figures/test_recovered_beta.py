@@ -1,7 +1,6 @@
 """1-SAM suppresses what the teacher does not have; its run is the published one."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -11,7 +10,7 @@ from theory.andriushchenko2022.rounding import PRINTED
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="10⁴ steps are the point")
+@pytest.mark.compiled
 def test_only_one_sam_is_sparse():
     data = recovered_beta.compute(None)
     printed = {run[:4]: run[4] for run in PRINTED}

@@ -1,7 +1,6 @@
 """SAM's steps learn gamma(T) and bring the error down as predicted; the figure shows it, with the floors."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 from scipy.special import ndtr
@@ -13,7 +12,7 @@ from theory.ours.sam_phase import phase_time
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many steps")
+@pytest.mark.compiled
 def test_gamma_and_error_are_predicted(monkeypatch):
     for name, value in {
         "SIGNALS": {3.0: ("k", "o", "-")}, "STEPS": (0, 2000), "GRID": (0, 2000), "SEEDS": 5, "GROUPS": 1,

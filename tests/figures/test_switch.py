@@ -1,7 +1,6 @@
 """The gain of ERM → 1-SAM is there at the published, unstable step and gone at a quarter of it."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -12,7 +11,7 @@ from theory.andriushchenko2022.switching import PRINTED
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="10⁴ steps are the point")
+@pytest.mark.compiled
 def test_the_gain_vanishes_with_the_instability():
     data = switch.compute(None)
     printed = {run[:2]: run[3] for run in PRINTED}

@@ -1,7 +1,6 @@
 """n-SAM hurts on isotropic features and helps on absolute ones, 1-SAM helps on both, and curves end where runs do."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -9,7 +8,6 @@ from figures import test_loss_against_radius as radius_figure
 from simulate.runner import Runner
 
 mpl.use("Agg")
-compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many runs, slow without the compiler")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +20,7 @@ def data():
         return radius_figure.compute(Runner())
 
 
-@compiled
+@pytest.mark.compiled
 def test_the_design_decides_about_n_sam(data):
     """And nothing at rho = 0, the control, where every rule is GD."""
     gd = {design: np.log(data[f"{design}/gd"][0]) for design in radius_figure.DESIGNS}
@@ -37,7 +35,7 @@ def test_the_design_decides_about_n_sam(data):
     assert np.median(np.log(data["isotropic/n-sam"][2]) - gd["isotropic"]) > np.log(3.0)
 
 
-@compiled
+@pytest.mark.compiled
 def test_one_sam_collapses_where_its_threshold_says(data):
     """Below rho_c runs fit; above it they end with the test loss of beta = 0."""
     for design in radius_figure.DESIGNS:

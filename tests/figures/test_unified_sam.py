@@ -1,7 +1,6 @@
 """Constant steps end at a floor that grows with lam, decreasing ones fall below it; the bounds are above."""
 
 import matplotlib as mpl
-import numba
 import numpy as np
 import pytest
 
@@ -11,7 +10,7 @@ from simulate.runner import Runner
 mpl.use("Agg")
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="10⁵ steps")
+@pytest.mark.compiled
 def test_floors_and_bounds(monkeypatch):
     monkeypatch.setattr(figure, "SEEDS", 6)
     monkeypatch.setattr(figure, "STEPS", 40_000)

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 from modes import in_both_modes
@@ -139,7 +138,7 @@ print(perturbation_scale(0.5, 1.0, 2.0))
 """
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+@pytest.mark.compiled
 def test_kernels_are_kept_under_the_fingerprint(tmp_path):
     assert in_a_copy(ROOT, KERNEL, SHARPBOUNDS_CACHE=str(tmp_path)) == "0.25"
     kept = list(tmp_path.rglob("*.nbi"))
@@ -165,7 +164,6 @@ def caller(x):
     return helper(x) + 1.0
 """
 CALL = "from simulate.caller import caller; print(caller(3.0))"
-compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 
 
 def with_helper(folder, factor):
@@ -180,7 +178,7 @@ def with_helper(folder, factor):
     return folder
 
 
-@compiled
+@pytest.mark.compiled
 def test_changed_helper_recompiles_its_callers(tmp_path):
     """Under another fingerprint; the control: under the same one numba takes the caller as it was."""
     same = f"import simulate.compiled as c; c.fingerprint = lambda: 'same'; {CALL}"
@@ -195,7 +193,7 @@ def test_fingerprint_knows_the_libraries(library):
     assert in_a_copy(ROOT, code) != fingerprint()
 
 
-@compiled
+@pytest.mark.compiled
 def test_first_starts_at_once_do_not_collide(tmp_path):
     """Three processes that compile into one empty cache agree, and a fourth finds what they left."""
     with_helper(tmp_path, 2.0)
@@ -210,7 +208,7 @@ def test_first_starts_at_once_do_not_collide(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.nb*")} == kept
 
 
-@compiled
+@pytest.mark.compiled
 @pytest.mark.parametrize("home", ["file/home", "/proc/nowhere", "/dev/null"])
 def test_home_that_cannot_be_written(tmp_path, home):
     """Kernels are compiled anew, without a word; nothing is left anywhere."""
@@ -222,7 +220,7 @@ def test_home_that_cannot_be_written(tmp_path, home):
     assert sorted(tmp_path.rglob("*.nb*")) == before
 
 
-@compiled
+@pytest.mark.compiled
 def test_folder_that_is_there_and_read_only(tmp_path):
     """As the system tells who is not root; the control is a folder that can be written."""
     with_helper(tmp_path, 2.0)

@@ -88,7 +88,7 @@ def one_sam(problem, radius, steps):
     return network, train_network(run_, network)[2]
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="10⁴ steps are the point")
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", ROUNDED)
 def test_stored_as_sum_and_difference_the_weights_cancel(name):
     """1-SAM, alpha 0.01: u + v rounds to 0 on a coordinate of the teacher, for good; multiplied weights learn it.

@@ -190,7 +190,7 @@ def test_what_is_not_finite_is_kept(value):
 # what is no tile
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+@pytest.mark.compiled
 def test_count_must_be_a_constant():
     @numba.njit
     def uncounted(array, count):
@@ -200,7 +200,7 @@ def test_count_must_be_a_constant():
         uncounted(np.ones(8), 1)
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+@pytest.mark.compiled
 def test_arrays_must_be_contiguous():
     given, _ = arguments(4)
     with pytest.raises(TypingError, match="is not contiguous"):

@@ -2,7 +2,6 @@
 
 import math
 
-import numba
 import numpy as np
 import pytest
 
@@ -161,7 +160,7 @@ def test_draws():
     assert not np.array_equal(Curve(9).draw(1)[1], Curve(9).draw(2)[1])
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="thousands of steps")
+@pytest.mark.compiled
 def test_gd_stops_at_the_loss_asked_for():
     stopped = run(ReluSpec(width=40, step_size=0.02, max_steps=50_000, stop_loss=0.01))
     assert stopped.status == "stopped"

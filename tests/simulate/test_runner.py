@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 
@@ -89,7 +88,7 @@ WIDE = [
 ]
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+@pytest.mark.compiled
 def test_neither_threads_nor_the_compilation_cache_change_a_bit(tmp_path):
     """Compiled afresh on one thread, read from the cache on two, and as it is here."""
     found = {hashlib.sha256(repr([bits(result) for result in Runner().run(WIDE)]).encode()).hexdigest()}

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import numba
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -21,7 +20,6 @@ CHEAP = [
     "coefficient-growth-strong-signal", "deactivation", "deactivation-all", "deactivation-leading-order",
     "signal-growth", "sam-beats-sgd", "sam-benign", "sam-short-phase",
 ]  # fmt: skip
-compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many runs, slow without the compiler")
 
 
 def noisy(settings, runner):
@@ -65,7 +63,7 @@ def same(one, two):
     return repr(rows[0]) == repr(rows[1])
 
 
-@compiled
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", CHEAP)
 def test_cheap_claims_pass_at_another_seed(name):
     claim = claims()[f"chen2023/{name}"]
@@ -82,7 +80,7 @@ def test_cheap_claims_pass_at_another_seed(name):
     assert len(row["hypotheses"]) == len(claim.hypotheses)
 
 
-@compiled
+@pytest.mark.compiled
 def test_claim_with_a_wrong_prediction_fails():
     """On the real claims: another constant, another exponent, another level."""
     growth = claims()["chen2023/signal-growth"]
@@ -94,7 +92,7 @@ def test_claim_with_a_wrong_prediction_fails():
     assert (record.passed, record.rejected, record.verdict.outcome) == (False, True, Outcome.VIOLATED)
 
 
-@compiled
+@pytest.mark.compiled
 def test_records_do_not_depend_on_workers():
     claim = claims()["chen2023/sam-benign"]
     with Runner(2) as two:

@@ -2,7 +2,6 @@
 
 import importlib.util
 
-import numba
 import numpy as np
 import pytest
 
@@ -16,13 +15,12 @@ from theory.oikonomou2025.worst_case import largest_step
 from theory.performance_estimation import worst_case
 from theory.registry import claims
 
-compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="many paths, slow without the compiler")
 NAMES = ("rate", "rate-sharper", "stationary-points", "standing-still", "stationary-points-convex")
 WORST = [name for name, claim in claims().items() if claim.extra]
 pep = pytest.mark.skipif(importlib.util.find_spec("PEPit") is None, reason="needs the extra pep")
 
 
-@compiled
+@pytest.mark.compiled
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("name", NAMES)
 def test_claims_come_out_as_expected(name, seed):

@@ -1,6 +1,5 @@
 """Saddles that attract USAM: closed forms against the spectrum of the linear step, the claims themselves."""
 
-import numba
 import numpy as np
 import pytest
 
@@ -10,7 +9,6 @@ from theory.kim2023.saddles import critical_radius, critical_step, leaves, probl
 from theory.quadratics.setting import basis
 from theory.registry import claims
 
-compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="long paths, slow without the compiler")
 NAMES = [name for name in claims() if name.startswith("kim2023/")]
 EIGENVALUES = np.array([-1.0, -0.4, 0.9])
 Q = basis(np.random.default_rng(0), 3)
@@ -22,7 +20,7 @@ def growth(eta, rho):
     return np.abs(np.linalg.eigvalsh(np.eye(3) - eta * H @ (np.eye(3) + rho * H))).max()
 
 
-@compiled
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", NAMES)
 def test_claims_come_out_as_expected(name):
     record = check(claims()[name], "quick", 1)

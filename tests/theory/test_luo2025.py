@@ -2,7 +2,6 @@
 
 from itertools import combinations, product
 
-import numba
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -15,11 +14,10 @@ from theory.luo2025.expected_step import derivatives, finite_population, mean_st
 from theory.luo2025.vanishing_steps import displacement
 from theory.registry import claims
 
-compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="long paths, slow without the compiler")
 NAMES = [name for name in claims() if name.startswith("luo2025/")]
 
 
-@compiled
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", NAMES)
 def test_claims_come_out_as_expected(name):
     record = check(claims()[name], "quick", 1)

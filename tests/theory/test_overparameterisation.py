@@ -2,7 +2,6 @@
 
 import importlib
 
-import numba
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -31,7 +30,7 @@ def seeded(request, tmp_path_factory):
         yield request.param, runner
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="whole trainings")
+@pytest.mark.compiled
 @pytest.mark.parametrize("claim", ROWS, ids=lambda claim: claim.id)
 def test_row_is_as_expected(claim, seeded):
     seed, runner = seeded
@@ -77,7 +76,7 @@ def test_floor():
     assert floor(2.0, 3, 0.5) == pytest.approx(norm.cdf(-2.0), rel=1e-13)
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="10⁴ steps")
+@pytest.mark.compiled
 def test_spreads_of_equal_rules_are_equal():
     """The control, 1-SAM, has others."""
     runner = Runner()

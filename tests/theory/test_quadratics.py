@@ -1,6 +1,5 @@
 """SAM on quadratics: closed forms by hand and at their limits, paths against plain loops, the claims themselves."""
 
-import numba
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -16,7 +15,6 @@ from theory.quadratics.usam_threshold import critical_step
 from theory.quadratics.vanishing_steps import gap_at_minimiser, gap_between
 from theory.registry import claims
 
-compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="long paths, slow without the compiler")
 NAMES = [name for name in claims() if name.startswith("quadratics/")]
 EIGENVALUES = np.array([4.0, 2.5, 0.7])
 Q = basis(np.random.default_rng(0), 3)
@@ -24,7 +22,7 @@ H = Q @ np.diag(EIGENVALUES) @ Q.T
 START = np.array([0.3, -0.2, 0.5])
 
 
-@compiled
+@pytest.mark.compiled
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("name", NAMES)
 def test_claims_come_out_as_expected(name, seed):
@@ -137,7 +135,7 @@ def test_critical_step_by_hand():
     assert eta * 3.0 * (1.0 + 0.7 * 3.0) == pytest.approx(2.0)
 
 
-@compiled
+@pytest.mark.compiled
 def test_runs_on_either_side_of_the_threshold():
     """One per cent below they vanish, one above they diverge; SAM, at the same step, ends in its two-cycle."""
     problem, rho = quadratic(EIGENVALUES, Q), 0.25

@@ -10,11 +10,10 @@ from theory.claim import Outcome
 from theory.registry import claims
 from theory.wen2023.drift import amplification, amplified_trace, curvatures, networks, top_rate, trace_rate
 
-compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="long paths, slow without the compiler")
 NAMES = [name for name in claims() if name.startswith("wen2023/")]
 
 
-@compiled
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", NAMES)
 def test_claims_come_out_as_expected(name):
     record = check(claims()[name], "quick", 1)
