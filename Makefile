@@ -1,6 +1,7 @@
 # make verify: check every theorem (quick settings).   make test: the tests.   make theorems: the targets below.
 # make coverage: verify and test, and how many of the lines and branches they have run.
 # make mutants: mutate every closed form, see which errors the checks would miss.
+# make verdicts: observe every claim a hundred times with fresh seeds, count wrong verdicts (hours; may be interrupted).
 # make report: check every theorem and write report/index.html.   make figures: draw docs/figures anew.
 # make bench: measure speed, print a table, write bench.json (pip install -e '.[bench]' for all the peers).
 # make accuracy: how accurate the sharp asymptotics are.   make drift: how far long runs drift.   make lint, make clean.
@@ -13,7 +14,8 @@ RUN ?= $(VENV)/bin/python
 READY := $(VENV)/.ready
 UV := $(VENV)/bin/uv
 
-.PHONY: verify report test coverage covered mutants lint theorems figures accuracy drift bench dist-check test-lowest clean
+.PHONY: verify report test coverage covered mutants verdicts lint theorems figures accuracy drift bench dist-check
+.PHONY: test-lowest clean
 
 verify: $(READY)
 	$(RUN) -m sharpbounds verify --quick
@@ -36,6 +38,9 @@ covered:
 
 mutants: $(READY)
 	$(VENV)/bin/python tests/mutants.py
+
+verdicts: $(READY)
+	$(VENV)/bin/python tests/verdict_rates.py --write
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -7,11 +7,20 @@ exponents are means over groups with 95 % intervals. The theory says ¼, 0, −�
 no network can pass which knows mu alone (`chen2023/sam-boundary-floor`).
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from figures import critical_signal
-from figures.style import FLOOR, SAM, SGD, TWO_PANELS
+from figures.style import FLOOR, SAM, SGD, TWO_PANELS, Style
 from theory.chen2023 import sam_boundary, sgd_boundary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
+    from theory.interval import Interval
 
 SETTINGS = {"seed": 0, "groups": 8, "seeds": 5}
 SAMPLES = (20, 40, 80, 160)
@@ -28,7 +37,7 @@ SERIES = {  # of each panel: key, abscissae, colour, marker, label
 }
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return the critical signals (abscissae, groups) of SERIES by key."""
     along_d = critical_signal.compute(runner)
     points = [{"n": n, "d": SAM_DIMENSION} for n in SAMPLES]
@@ -41,7 +50,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     }
 
 
-def fit(x, values):
+def fit(x: Sequence[float], values: np.ndarray) -> "tuple[Interval, np.ndarray]":
     """Return the exponent's 95 % interval over groups, and the fitted line at x (points,)."""
     from theory.interval import mean_interval, slopes
 
@@ -50,7 +59,7 @@ def fit(x, values):
     return exponent, np.exp(np.log(values).mean() + exponent.value * logs)
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -65,7 +74,7 @@ def draw(data):
                 exponent, line = fit(x, values)
                 mean, error = values.mean(axis=1), 2.0 * values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
                 power = f"{exponent.value:.3f} ± {exponent.half_width:.3f}".replace("-", "−")
-                style = {"fmt": marker, "color": colour, "ms": 4.5, "capsize": 2.5}
+                style: Style = {"fmt": marker, "color": colour, "ms": 4.5, "capsize": 2.5}
                 axis.errorbar(x, mean, error, label=f"{label}: {power}", **style)
                 axis.plot(x, line, color=colour, lw=1.2)
             axis.axhline(sam_boundary.sam_floor(sgd_boundary.LEVEL), color=FLOOR, ls="--", lw=1.0)

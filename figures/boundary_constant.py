@@ -6,11 +6,19 @@ exponents, ¼ and −¼. Below, in units of the line (q_c d/n)^(1/4), q_c from t
 finite d, the closed form, and the same with a = ½, no neuron newly switched on.
 """
 
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
-from figures.style import FLOOR, N_SAM, SAM, SGD, THEORY, TWO_PANELS
+import numpy as np
+from numpy.typing import ArrayLike
+
+from figures.style import FLOOR, N_SAM, SAM, SGD, THEORY, TWO_PANELS, Style
 from theory.chen2023.sgd_boundary import LEVEL, critical_signal, observe_boundary
 from theory.ours.boundary_constant import EPS, C, M
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
 
 SETTINGS = {"seed": 0, "groups": 8, "seeds": 4}
 DIMENSIONS = tuple(10**k for k in (3, 4, 5, 7, 9, 11, 13, 15))
@@ -21,7 +29,7 @@ GRIDS = {"d": (*np.geomspace(10**3, 10**7, 9), 10**15), "n": (20, 160)}
 FLIPPED, DRAWS = 0.1, 16  # the first exactly, at these n
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return critical signals, observed and predicted.
 
     "d" and "n" (abscissae, groups); "finite/d" and "finite/n", those that finite d predicts on GRIDS; and "q", the
@@ -43,13 +51,13 @@ def compute(runner) -> dict[str, np.ndarray]:
     return data
 
 
-def line(letter, values, q):
+def line(letter: str, values: ArrayLike, q: float) -> Any:
     """Return (q d/n)^(1/4) along d or n."""
     at = AT | {letter: np.asarray(values, float)}
     return critical_signal(at["n"], 2, 1.0, at["d"], q)
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -68,7 +76,7 @@ def draw(data):
             above.plot(grid, line(letter, grid, effective), color=THEORY, lw=1.6)
             mean, unit = data[letter].mean(axis=1), line(letter, x, effective)
             bars = 2.0 * data[letter].std(axis=1, ddof=1) / np.sqrt(data[letter].shape[1])
-            style = {"fmt": "o", "color": SGD, "ms": 5, "mfc": "white", "capsize": 2.5, "zorder": 3}
+            style: Style = {"fmt": "o", "color": SGD, "ms": 5, "mfc": "white", "capsize": 2.5, "zorder": 3}
             above.errorbar(x, mean, bars, **style)
             below.axhline(1.0, color=THEORY, lw=1.6, label="effective process")
             below.plot(grid, finite, color=SGD, lw=1.1, label="the same at finite $d$")

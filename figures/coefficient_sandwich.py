@@ -6,11 +6,18 @@ solve x + b eˣ = c t + b (Lambert W) with c = c0/5 and 3 c0/2. Left m = 100; ri
 neurons are on for falls below.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from figures.style import SAM, SGD, THEORY, TWO_PANELS
+from figures.style import SAM, SGD, THEORY, TWO_PANELS, Style
 from theory.chen2023.coefficient_growth import lower_curve, observe, upper_curve
 from theory.claim import Samples
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
 
 WIDTHS = (100, 10)
 SETTINGS = {
@@ -19,7 +26,7 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return by width "m/x", "m/t" and "m/c0": coefficients, steps and growth rates, flat."""
     data: dict[str, np.ndarray] = {}
     for m in WIDTHS:
@@ -28,7 +35,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     return data
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -54,6 +61,6 @@ def draw(data):
             axis.set(xscale="log", xlabel=r"time $c_0t$", xlim=(times[0], times[-1]))
         axes[0].set_ylabel(r"mean noise coefficient $x_i$")
         handles, labels = axes[1].get_legend_handles_labels()
-        style = {"ncols": len(labels), "columnspacing": 1.0, "handlelength": 1.7}
+        style: Style = {"ncols": len(labels), "columnspacing": 1.0, "handlelength": 1.7}
         figure.legend(handles, labels, loc="outside lower center", **style)
     return figure

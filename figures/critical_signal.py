@@ -7,11 +7,18 @@ line is (2 a q_T(a)²/(1−2p)² · d/n)^(1/4), its constant from the neurons' c
 which a fresh noise vector alone flips the sign.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from figures.style import FLOOR, RC, SAM, SGD, THEORY
+from figures.style import FLOOR, RC, SAM, SGD, THEORY, Style
 from theory.chen2023 import sam_boundary, sgd_boundary, sgd_boundary_constant
 from theory.chen2023.setting import scaled_spec
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
 
 SETTINGS = {"seed": 0, "groups": 8, "seeds": 5}
 SGD_DIMENSIONS = tuple(10**k for k in range(3, 10))
@@ -23,18 +30,19 @@ SERIES = (  # key, dimensions, colour, marker, filled, label
 )
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return critical signals (dimensions, groups) of both rules and the observed correlation a."""
     sgd = sgd_boundary.observe_dimension(SETTINGS | {"d": SGD_DIMENSIONS}, runner).observed
     at_sam = SETTINGS | {"d": SAM_DIMENSIONS}
     sam = sam_boundary.observe(at_sam, runner).observed
     sgd_same = sam_boundary.observe(at_sam | {"rule": "sgd", "bracket": (1.0, 300.0)}, runner).observed
     largest = [scaled_spec(seed, d=SGD_DIMENSIONS[-1], mu=float(sgd[-1].mean())) for seed in range(40)]
-    a = float(np.mean([result.class_correlation for result in runner.run(largest)]))
+    results: list[Any] = runner.run(largest)
+    a = float(np.mean([result.class_correlation for result in results]))
     return {"sgd": sgd, "sgd_same": sgd_same, "sam": sam, "a": np.array(a)}
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -49,7 +57,7 @@ def draw(data):
         for name, dimensions, colour, marker, filled, label in SERIES:
             values = data[name]
             spread = 2.0 * values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
-            style = {"color": colour, "fmt": marker, "ms": 6, "capsize": 3, "label": label}
+            style: Style = {"color": colour, "fmt": marker, "ms": 6, "capsize": 3, "label": label}
             style["mfc"] = colour if filled else "white"
             axis.errorbar(dimensions, values.mean(axis=1), spread, **style)
         axis.set(xlabel=r"dimension $d$", ylabel=r"critical signal norm $\|\mu\|_c$ (units of $(P-1)\sigma_p$)")

@@ -6,12 +6,19 @@ is our closed form for d → ∞ (`chen2023/sgd-boundary-constant`), its one par
 on the same networks. Right: the same points against n · SNR² = √(q n/d).
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from figures.style import N_SAM, SAM, SGD, THEORY, TWO_PANELS
+from figures.style import N_SAM, SAM, SGD, THEORY, TWO_PANELS, Style
 from theory.chen2023.setting import scaled_spec, signal_to_noise_ratio
 from theory.chen2023.sgd_boundary import LEVEL, SHAPES, critical_signal
 from theory.chen2023.sgd_boundary_constant import critical_parameter
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
 
 PARAMETERS = tuple(np.geomspace(0.03, 30.0, 11))
 SEEDS = 48
@@ -20,13 +27,13 @@ STYLES = {10**5: (SGD, ":"), 10**7: (N_SAM, "--"), 10**9: (SAM, "-")}  # by dime
 MARKERS = {20: "o", 40: "s", 60: "^"}
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return clean "errors" (parameters, shapes, seeds), "a" and the "curve": q and error (2, levels)."""
     specs = [
         scaled_spec(seed, n, d, 10, P, critical_signal(n, P, sigma_p, d, q), sigma_p)
         for q in PARAMETERS for n, d, P, sigma_p in SHAPES for seed in range(SEEDS)
     ]  # fmt: skip
-    results = runner.run(specs)
+    results: list[Any] = runner.run(specs)
     shape = len(PARAMETERS), len(SHAPES), SEEDS
     correlations = np.reshape([r.class_correlation for r in results], shape)
     a = round(float(correlations.mean()), 6)
@@ -34,12 +41,12 @@ def compute(runner) -> dict[str, np.ndarray]:
     return {"errors": np.reshape([r.clean_error for r in results], shape), "a": np.array(a), "curve": np.array(curve)}
 
 
-def noise_parameter(q, n, d, P, sigma_p):
+def noise_parameter(q: float | np.ndarray, n: int, d: float, P: int, sigma_p: float) -> Any:
     """Return n · SNR² of a shape at q (array or number)."""
     return n * signal_to_noise_ratio(critical_signal(n, P, sigma_p, d, q), P, sigma_p, d) ** 2
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -52,7 +59,7 @@ def draw(data):
         left.legend(loc="upper right")
         for k, (n, d, P, sigma_p) in enumerate(SHAPES):
             colour, line = STYLES[d]
-            style = {"color": colour, "fmt": MARKERS[n], "ms": 4.5, "mfc": "white", "lw": 0.8, "capsize": 0}
+            style: Style = {"color": colour, "fmt": MARKERS[n], "ms": 4.5, "mfc": "white", "lw": 0.8, "capsize": 0}
             left.errorbar(q, mean[:, k], bars[:, k], **style)
             right.errorbar(noise_parameter(q, n, d, P, sigma_p), mean[:, k], bars[:, k], ls=line, **style)
         for axis in (left, right):

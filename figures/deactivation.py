@@ -6,11 +6,18 @@ growing dimension, against the closed form erf(tau/(sigma_0 √(2mB))). Right: o
 (dots), their mean, and the closed form at the phase's start.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from figures.style import FLOOR, N_SAM, SAM, SGD, THEORY, TWO_PANELS
+from figures.style import FLOOR, N_SAM, SAM, SGD, THEORY, TWO_PANELS, Style
 from theory.chen2023.deactivation import DEMO, deactivated_at_start, observe_along_sam, observe_start
 from theory.chen2023.setting import sam_radius
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
 
 RATIOS = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 DIMENSIONS = {10**2: (SGD, "^"), 10**4: (N_SAM, "s"), 10**8: (SAM, "o")}
@@ -19,20 +26,21 @@ START = {"seed": 0, "seeds": 24}
 ALONG = {"seed": 0, "seeds": 24, "phases": 1}
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return "start" (ratios, dimensions, seeds) and "along" (divisors, seeds), shares turned off."""
     start = observe_start(START | {"ratios": RATIOS, "d": tuple(DIMENSIONS)}, runner)
     along = observe_along_sam(ALONG | {"C3": DIVISORS}, runner)
     return {"start": np.array([samples.observed for samples in start.values()]), "along": along.observed}
 
 
-def demo_ratio(C3):
+def demo_ratio(C3: float | np.ndarray) -> Any:
     """Return tau/(sigma_0 √(mB)) of the demonstration at a constant C3 (array or number)."""
-    m, B, P, sigma_p, d = (DEMO[letter] for letter in ("m", "B", "P", "sigma_p", "d"))
-    return sam_radius(m, B, P, sigma_p, d, 1.0) / C3 / (DEMO["sigma_0"] * np.sqrt(m * B))
+    demo: dict[str, Any] = DEMO
+    m, B, P, sigma_p, d = (demo[letter] for letter in ("m", "B", "P", "sigma_p", "d"))
+    return sam_radius(m, B, P, sigma_p, d, 1.0) / C3 / (demo["sigma_0"] * np.sqrt(m * B))
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -44,7 +52,8 @@ def draw(data):
             shares = data["start"][:, k]
             error = 2.0 * shares.std(axis=1, ddof=1) / np.sqrt(shares.shape[1])
             label = rf"$d=10^{{{round(np.log10(d))}}}$"
-            style = {"fmt": marker, "color": colour, "mfc": "white" if k < 2 else colour, "ms": 4.5, "capsize": 2}
+            face = "white" if k < 2 else colour
+            style: Style = {"fmt": marker, "color": colour, "mfc": face, "ms": 4.5, "capsize": 2}
             left.errorbar(np.array(RATIOS) / np.sqrt(2.0), shares.mean(axis=1), error, label=label, **style)
         left.set(xlabel=r"$x=\tau/(\sigma_0\sqrt{2mB})$", ylabel="share of noise neurons turned off", ylim=(0.0, 1.03))
         left.set_title("At the start: an error function")

@@ -6,28 +6,37 @@ dt, which is exact (`andriushchenko2022/effective-initialisation`); and with g_b
 order in rho.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from figures.style import BACKGROUND, N_SAM, ONE_SAM, THEORY, TWO_PANELS
 from simulate.diagonal_flow import integrate_flow
+from simulate.regression import RegressionInstance
 from simulate.runner import single_threaded
 from simulate.update import Rule
 from theory.andriushchenko2022.sam_bias import NODES, block_products
 from theory.andriushchenko2022.setting import published_problem
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
+
 ALPHA, RHO, RESIDUAL, PANELS = 0.05, 0.4, 1e-6, 80
 RULES = {"n-sam": (20, N_SAM, "^"), "1-sam": (1, ONE_SAM, "s")}
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return by rule log(alpha_eff/alpha) (3, d): of the path's product, of the exact integral, to first order."""
     problem = published_problem()
     with single_threaded():
         data = {rule: along_path(problem, m) for rule, (m, *_) in RULES.items()}
-    return data | {"support": np.flatnonzero(problem.teacher)}
+    teacher: Any = problem.teacher  # which a drawn problem has
+    return data | {"support": np.flatnonzero(teacher)}
 
 
-def along_path(problem, m):
+def along_path(problem: RegressionInstance, m: int) -> np.ndarray:
     """Return log(alpha_eff/alpha) of the flow with blocks of m rows in the three ways, (3, d)."""
     rule = Rule(RHO, 0.0, m)
     end = integrate_flow(problem, ALPHA, rule, 1e9, RESIDUAL)[2]["time"][-1]
@@ -44,12 +53,12 @@ def along_path(problem, m):
     return np.stack([history["log_product"][-1] - np.log(ALPHA), -RHO * forms[0], -RHO * forms[1]])
 
 
-def ratio(observed, support):
+def ratio(observed: np.ndarray, support: np.ndarray) -> float:
     """Return the mean over the support of what log alpha_eff fell by, over its mean elsewhere."""
-    return observed[support].mean() / np.delete(observed, support).mean()
+    return float(observed[support].mean() / np.delete(observed, support).mean())
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
     from matplotlib.legend_handler import HandlerTuple
@@ -81,9 +90,10 @@ def draw(data):
         axes[1].set_xlabel(r"coordinate $j$ (shaded: the teacher's support)")
         figure.align_ylabels()
         (one, ring, dash), (other, *_) = handles
+        keys: list[Any] = [(one, other), ring, dash]
         weights = r"from the weights, $\frac{1}{2}\log(w_+w_-/\alpha^2)$"
         figure.legend(
-            [(one, other), ring, dash], [weights, "exact integral", r"to first order in $\rho$"],
+            keys, [weights, "exact integral", r"to first order in $\rho$"],
             loc="outside lower center", ncols=3, handler_map={tuple: HandlerTuple(ndivide=None)},
         )  # fmt: skip
     return figure

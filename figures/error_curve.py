@@ -7,13 +7,20 @@ its difference from the limit can be seen: it knows that fresh noise meets the l
 n² at d = 10³.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from figures.style import N_SAM, SAM, SGD, THEORY, TWO_PANELS
+from figures.style import N_SAM, SAM, SGD, THEORY, TWO_PANELS, Style
 from theory.chen2023.setting import scaled_spec
 from theory.chen2023.sgd_boundary import LEVEL, critical_signal
 
-CASES = (
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
+
+CASES: tuple[dict[str, Any], ...] = (
     {"n": 60, "m": 50, "P": 2, "sigma_p": 1.0, "c": 0.1},
     {"n": 40, "m": 20, "P": 3, "sigma_p": 0.5, "c": 4.0},
 )
@@ -26,7 +33,7 @@ FLIPPED = 0.1  # exactly, at these n
 STYLES = ((SGD, "o"), ("#E69F00", "D"), (N_SAM, "^"), (SAM, "s"), ("#CC79A7", "v"))
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return test errors, observed and predicted.
 
     "errors" (cases, parameters, dimensions, seeds); over GRID "curve" (cases, replicas, grid), "closed" (cases, grid)
@@ -39,7 +46,8 @@ def compute(runner) -> dict[str, np.ndarray]:
         scaled_spec(seed, mu=critical_signal(case["n"], case["P"], case["sigma_p"], d, q), d=d, **case)
         for case in CASES for q in PARAMETERS for d in DIMENSIONS for seed in range(SEEDS)
     ]  # fmt: skip
-    errors = np.array([result.clean_error for result in runner.run(specs)])
+    results: list[Any] = runner.run(specs)
+    errors = np.array([result.clean_error for result in results])
     curve, closed, finite = [], [], []
     for case in CASES:
         n, m, P, sigma_p, c = case.values()
@@ -54,7 +62,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     return {"errors": errors, "curve": np.array(curve), "closed": np.array(closed), "finite": np.array(finite)}
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -71,7 +79,7 @@ def draw(data):
             for j, (d, (colour, marker)) in enumerate(zip(DIMENSIONS, STYLES, strict=True)):
                 errors = data["errors"][k, :, j]
                 mean, bars = errors.mean(axis=1), 2.0 * errors.std(axis=1, ddof=1) / np.sqrt(errors.shape[1])
-                style = {"color": colour, "fmt": marker, "ms": 4.5, "mfc": "white", "lw": 0.8}
+                style: Style = {"color": colour, "fmt": marker, "ms": 4.5, "mfc": "white", "lw": 0.8}
                 label = rf"$d=10^{{{round(np.log10(d))}}}$"
                 above.errorbar(PARAMETERS, mean, bars, label=label, **style)
                 below.errorbar(PARAMETERS, mean - at_points, bars, **style)

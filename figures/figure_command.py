@@ -2,8 +2,10 @@
 
 import importlib
 import os
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,12 +14,15 @@ from simulate.parameters import ParameterError, reject
 from simulate.parameters import folder as folder_of
 from theory.commands import available_cores
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 FORMATS = ("png", "svg", "pdf")
 _CHECKOUT = Path(__file__).parents[1] / "docs" / "figures"
 _UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # the same bytes for the same picture
 
 
-def select(names) -> list[str]:
+def select(names: Iterable[str]) -> list[str]:
     """Return the figures of those names, each once, every one for `all`; ParameterError names the nearest ones."""
     names = [name.replace("-", "_") for name in names]
     for name in names:
@@ -28,7 +33,7 @@ def select(names) -> list[str]:
     return list(FIGURES) if "all" in names else list(dict.fromkeys(names))
 
 
-def output_folder(path=None) -> Path:
+def output_folder(path: str | Path | None = None) -> Path:
     """Return `path`, made if need be, or else docs/figures of a checkout, or else the current folder.
 
     Raises ParameterError if nothing can be written there.
@@ -43,7 +48,7 @@ def output_folder(path=None) -> Path:
     return folder
 
 
-def save(figure, folder, name, formats=("png", "svg")):
+def save(figure: "Figure", folder: str | Path, name: str, formats: Iterable[str] = ("png", "svg")) -> list[Path]:
     """Write a figure in every format, the same bytes for the same picture, and return the paths."""
     import matplotlib.pyplot as plt
 
@@ -66,7 +71,9 @@ def save(figure, folder, name, formats=("png", "svg")):
 )  # fmt: skip
 @click.option("--workers", type=int, help="Worker processes. [default: every core]")
 @click.option("--no-cache", is_flag=True, help="Compute every run, also those that are stored.")
-def figure(names, out, formats, workers, no_cache):
+def figure(
+    names: tuple[str, ...], out: str | None, formats: tuple[str, ...], workers: int | None, no_cache: bool
+) -> None:
     """Draw figures of published results and of ours from exact simulation, and print the paths of the files.
 
     docs/figures.md shows them all. Finished runs are kept, so that a figure is quick to draw again.

@@ -6,11 +6,20 @@ per cent of the slope's variation) and slope variation over SAM's, medians and q
 `shin2025/flatness`, `kinks`, `kinks-with-width` and `slope-variation`.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from figures.style import FLOOR, GD, SAM, THEORY, TWO_PANELS
 from simulate.relu_regression import Curve
 from theory.shin2025.flatness import pairs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.typing import HashableList
+
+    from simulate.runner import Runner
 
 WIDTHS = (10, 30, 100, 300)
 SETTINGS = {"seed": 0, "seeds": 24, "steps": 300_000}
@@ -18,7 +27,7 @@ MEASURES = ("sharpness", "kinks", "slope_variation")
 GRID = np.linspace(-1.15, 1.15, 1151)
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return by "gd/measure" and "sam/measure" (widths, seeds); x, y (n,) and the functions "gd", "sam" on GRID."""
     found = [pairs(SETTINGS, runner, m) for m in WIDTHS]
     data = {
@@ -32,7 +41,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     return data
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -42,7 +51,7 @@ def draw(data):
         "slope_variation": (THEORY, "^", ":", "slope variation"),
     }
     with plt.rc_context(TWO_PANELS):
-        layout = [["f", "f"], ["flat", "simple"]]
+        layout: list[HashableList[str]] = [["f", "f"], ["flat", "simple"]]
         figure, axes = plt.subplot_mosaic(layout, figsize=(6.8, 5.0), height_ratios=(1.0, 1.3))
         for name, (colour, _, line, label) in styles.items():
             axes["f"].plot(GRID, data[name], color=colour, ls=line, lw=1.5, label=label)
@@ -69,7 +78,7 @@ def draw(data):
     return figure
 
 
-def curve(axis, values, **style):
+def curve(axis: "Axes", values: np.ndarray, **style: Any) -> None:
     """Draw the medians of values (widths, seeds) and shade their quartiles."""
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=1)
     axis.fill_between(WIDTHS, low, high, color=style["color"], alpha=0.15, lw=0)

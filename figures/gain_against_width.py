@@ -6,10 +6,17 @@ seeds; and SAM's error against tau, means over 12 of them, with the radius at wh
 are `shin2025/gain-with-width`, `gain-with-width-beyond`, `gain-at-fixed-radius` and `best-radius`.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from figures.style import FLOOR, SAM, THEORY, TWO_PANELS
+from figures.style import FLOOR, SAM, THEORY, TWO_PANELS, Style
 from theory.shin2025.overparameterisation import clean_errors
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
 
 WIDTHS = (3, 5, 10, 30, 100, 300)
 SETTINGS = {"seed": 0, "seeds": 24}
@@ -18,7 +25,7 @@ RADII = tuple(np.geomspace(0.003, 3.0, 13))
 ONSET = 0.005  # tau/√m of half the gain, as `best-radius` finds it
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return clean errors "gd", "rescaled" and "fixed" (widths, seeds), and by width (radii, seeds)."""
     rules = {"gd": ("sgd", None), "rescaled": ("sam-then-sgd", None), "fixed": ("sam-then-sgd", WIDTHS[0])}
     data = {
@@ -31,7 +38,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     return data
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -41,7 +48,7 @@ def draw(data):
         for name, (colour, marker, line, label) in curves.items():
             gain = data["gd"] - data[name]
             error = 2.0 * gain.std(axis=1, ddof=1) / np.sqrt(gain.shape[1])
-            style = {"color": colour, "marker": marker, "ls": line, "ms": 4.5, "lw": 1.5, "capsize": 2.5}
+            style: Style = {"color": colour, "marker": marker, "ls": line, "ms": 4.5, "lw": 1.5, "capsize": 2.5}
             left.errorbar(WIDTHS, gain.mean(axis=1), error, label=label, **style)
         left.axvline(10, color=FLOOR, lw=0.8, ls=":")
         left.set(xscale="log", xlabel=r"width $m$", ylabel=r"gain $e_{\mathrm{GD}}-e_{\mathrm{SAM\to GD}}$")

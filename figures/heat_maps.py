@@ -7,10 +7,19 @@ is at p + 0.1, the paper's border of benign overfitting; in dotted cells half of
 in time and count with the errors they had.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from figures.style import BACKGROUND, THEORY, TWO_PANELS
 from theory.chen2023.setting import sam_radius, sam_steps, scaled_spec
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.conv_run import ConvSpec
+    from simulate.runner import Runner
 
 DIMENSIONS = (1000, 2000, 4000, 6000, 8000, 10_000, 12_000, 14_000, 17_000, 20_000)
 SIGNALS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0)
@@ -24,26 +33,28 @@ N, M, P, FLIP_RATE, STEP_SIZE = 20, 10, 2, 0.1, 0.01
 BENIGN = FLIP_RATE + 0.1
 
 
-def cell_spec(seed, d, mu, init_std, radius):
+def cell_spec(seed: int, d: int, mu: float, init_std: float, radius: str) -> "ConvSpec":
     """Return one run; `radius` one of RADII."""
-    phase = {}
+    phase: dict[str, Any] = {}
     if radius != "sgd":
         tau = 0.03 if radius == "fixed" else sam_radius(M, N, P, 1.0, d, 1.0)
         phase = {"rule": "sam-then-sgd", "radius": tau, "sam_steps": sam_steps(1.0, M, STEP_SIZE, mu, FLIP_RATE)}
-    return scaled_spec(
+    spec: ConvSpec = scaled_spec(
         seed, N, d, M, P, mu, p=FLIP_RATE, labels="iid", init_std=init_std, step_size=STEP_SIZE, max_steps=20_000,
         **phase,
     )  # fmt: skip
+    return spec
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return by "radius/sigma_0" the test errors (signals, dimensions, seeds), "…/stopped" who reached 0.01."""
     shape = len(SIGNALS), len(DIMENSIONS), SEEDS
     cells = [(radius, init_std) for radius in RADII for init_std in INIT_STDS]
-    results = iter(runner.run([
+    runs: list[Any] = runner.run([
         cell_spec(seed, d, mu, init_std, radius)
         for radius, init_std in cells for mu in SIGNALS for d in DIMENSIONS for seed in range(SEEDS)
-    ]))  # fmt: skip
+    ])  # fmt: skip
+    results = iter(runs)
     data = {}
     for radius, init_std in cells:
         group = [next(results) for _ in range(np.prod(shape))]
@@ -52,14 +63,14 @@ def compute(runner) -> dict[str, np.ndarray]:
     return data
 
 
-def edges(centres):
+def edges(centres: ArrayLike) -> np.ndarray:
     """Return the borders of cells around values, halfway between neighbours in the logarithm."""
     logs = np.log(centres)
     middle = 0.5 * (logs[1:] + logs[:-1])
     return np.exp([2 * logs[0] - middle[0], *middle, 2 * logs[-1] - middle[-1]])
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 

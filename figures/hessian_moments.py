@@ -6,10 +6,18 @@ every rule. The claims are `shin2025/hessian-moments`, `hessian-moments-with-dim
 `test-gain-with-dimension`.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from figures.style import FLOOR, N_SAM, ONE_SAM, TWO_PANELS
+from figures.style import FLOOR, N_SAM, ONE_SAM, TWO_PANELS, Style
 from theory.shin2025.hessian_moments import ORDERS, advantages, loss_ratios
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
 
 DIMENSIONS = (25, 40, 80, 160, 320)
 SETTINGS = {"seed": 0, "seeds": 24}
@@ -17,7 +25,7 @@ RULES = {"1-sam": (ONE_SAM, "s", "1-SAM"), "n-sam": (N_SAM, "^", "n-SAM")}
 LINES = dict(zip(ORDERS, ("-", "--"), strict=True))
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return by rule the logarithm of SAM's over GD's s_k (orders, dimensions, seeds), "rule/test" the test losses'."""
     data = {}
     for rule in RULES:
@@ -27,7 +35,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     return data
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -51,10 +59,10 @@ def draw(data):
     return figure
 
 
-def points(axis, logs, colour, marker, line, label):
+def points(axis: "Axes", logs: np.ndarray, colour: str, marker: str, line: str, label: str) -> None:
     """Draw exp of the means of logs (dimensions, seeds), and two standard errors."""
     middle = np.nanmean(logs, axis=1)
     error = 2.0 * np.nanstd(logs, axis=1, ddof=1) / np.sqrt(np.isfinite(logs).sum(axis=1))
     bars = np.exp(middle) - np.exp(middle - error), np.exp(middle + error) - np.exp(middle)
-    style = {"color": colour, "marker": marker, "ls": line, "ms": 4.5, "lw": 1.5, "capsize": 2.5, "label": label}
+    style: Style = {"color": colour, "marker": marker, "ls": line, "ms": 4.5, "lw": 1.5, "capsize": 2.5, "label": label}
     axis.errorbar(DIMENSIONS, np.exp(middle), bars, **style)

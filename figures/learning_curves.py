@@ -5,27 +5,34 @@ of the initial weights; the limit system at the same n, the effective process (n
 coefficient of a neuron that sample i had on from the start, the largest of all: until then ∫ s_i dtau.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from figures.style import SAM, SGD, THEORY, TWO_PANELS
+from figures.style import SAM, SGD, THEORY, TWO_PANELS, Style
 from theory.chen2023.setting import scaled_spec, signal_to_noise_ratio
 from theory.chen2023.sgd_boundary import critical_signal
 
-SHAPE = {"n": 100, "d": 10**9, "m": 50}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
+
+SHAPE: dict[str, Any] = {"n": 100, "d": 10**9, "m": 50}
 SCALES = {0.1: (SGD, "o"), 2.0: (SAM, "s")}  # c
 FLIPPED, E0, EPS = 0.1, 0.1, 0.01
 STEPS = tuple(int(t) for t in np.unique(np.geomspace(1, 1000, 16).round()))
 RECORD = tuple(sorted({*STEPS, *(t + 1 for t in STEPS)}))
 SEEDS, DRAWS = 32, {"limit": 32, "effective": 8}
 QUANTITIES = ("active", "margin", "S", "ratio")
-LEVELS = {  # key: line style of the curve
+LEVELS: dict[str, Style] = {  # key: line style of the curve
     "limit": {"lw": 4.5, "alpha": 0.3, "solid_capstyle": "butt"},
     "effective": {"lw": 1.2},
     "closed": {"lw": 1.2, "ls": "--"},
 }
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return "exact/c" (quantities, steps, seeds), and for every level "level/c" (1 + quantities, times), tau first.
 
     The ratio is gamma/x in units of n · SNR² (1 − 2p), which S/(2x) predicts.
@@ -37,7 +44,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     unit = n * signal_to_noise_ratio(mu, 2, 1.0, SHAPE["d"]) ** 2 * (1.0 - 2.0 * FLIPPED)
     data: dict[str, np.ndarray] = {}
     for c in SCALES:
-        run = {"mu": mu, "c": c, "e0": E0, "stop_loss": 0.0, "max_steps": RECORD[-1], "record": RECORD}
+        run: dict[str, Any] = {"mu": mu, "c": c, "e0": E0, "stop_loss": 0.0, "max_steps": RECORD[-1], "record": RECORD}
         results = runner.run([scaled_spec(seed, **SHAPE, **run) for seed in range(SEEDS)])
         data[f"exact/{c}"] = np.moveaxis(np.array([observed(result, unit) for result in results]), 0, -1)
         levels = {
@@ -53,7 +60,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     return data
 
 
-def observed(result, unit):
+def observed(result: Any, unit: float) -> np.ndarray:
     """Return a run's QUANTITIES at STEPS (quantities, steps)."""
     at = np.searchsorted(RECORD, STEPS)
     rho, own = result.history["rho"], result.own_class()
@@ -63,7 +70,7 @@ def observed(result, unit):
     return np.array([active, margin, np.where(own, rho[at], 0.0).max(axis=1).mean(axis=1), gamma / margin / unit])
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 

@@ -2,17 +2,29 @@
 
 import math
 import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from simulate.grid import points
 from simulate.parameters import reject
-from theory.parameter_types import LEVEL
+from theory.parameter_types import LEVEL, Level
 from theory.scan_command import converter, model_options, stored
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+    from simulate.scan import Plan, Scan
 
 SUFFIXES = (".png", ".svg", ".pdf")
 MOST_FACETS = 8
+Row = dict[str, Any]
+Levels = Callable[[Mapping[str, Any]], float]  # the level at the letters of a cell
 
 LABELS = {  # of letters and results
     "n": "samples $n$", "d": "dimension $d$", "flip_rate": "flip rate $p$", "sigma_p": r"noise $\sigma_p$",
@@ -31,12 +43,12 @@ def label(name: str) -> str:
     return LABELS.get(name, name.replace("_", " "))
 
 
-def _facet(name, value):
+def _facet(name: str, value: object) -> str:
     """Return what is written over a panel or beside a curve; rules and other words speak for themselves."""
     return str(value) if isinstance(value, str) else f"{label(name)} = {_number(value)}"
 
 
-def geometric(values) -> bool:
+def geometric(values: "Sequence[float] | np.ndarray") -> bool:
     """Return whether numbers are spaced more evenly in their logarithms than by themselves."""
     import numpy as np
 
@@ -51,7 +63,7 @@ def geometric(values) -> bool:
 class _Axis:
     """An axis of a picture: its values in order, and where they stand: in logarithms, as they are, or one by one."""
 
-    def __init__(self, name, values):
+    def __init__(self, name: str, values: Sequence[Any]) -> None:
         self.name, self.numeric = name, all(isinstance(v, int | float) for v in values)
         self.values = sorted(values) if self.numeric else list(values)
         self.log = self.numeric and geometric(self.values)
@@ -60,21 +72,21 @@ class _Axis:
         else:
             self.places = [math.log10(v) if self.log else float(v) for v in self.values]
 
-    def edges(self):
+    def edges(self) -> "np.ndarray":
         """Return the borders of the cells about the places, half-way between them."""
         import numpy as np
 
         at = np.array(self.places)
         if len(at) == 1:
-            return at[0] + np.array([-0.5, 0.5])
+            return np.array([at[0] - 0.5, at[0] + 0.5])
         middles = 0.5 * (at[1:] + at[:-1])
         return np.concatenate([[2.0 * at[0] - middles[0]], middles, [2.0 * at[-1] - middles[-1]]])
 
-    def drawn(self, places):
+    def drawn(self, places: "np.ndarray") -> Any:
         """Return places in the coordinates of the picture."""
         return 10.0**places if self.log else places
 
-    def dress(self, axis, which):
+    def dress(self, axis: "Axes", which: str) -> None:
         """Scale, ticks and label of the x or y axis."""
         one = axis.xaxis if which == "x" else axis.yaxis
         if self.log:
@@ -86,7 +98,7 @@ class _Axis:
         one.set_label_text(label(self.name))
 
 
-def _plain_ticks(one):
+def _plain_ticks(one: "Axis") -> None:
     """Write 1, 2, 5, 10 … along a logarithmic axis of few decades."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -102,10 +114,10 @@ class Cells:
     runs have no such value has count 0, and one without a run is not there. `dropped` counts the runs left out.
     """
 
-    def __init__(self, rows, names, value):
+    def __init__(self, rows: list[Row], names: Sequence[str], value: str) -> None:
         import numpy as np
 
-        values = {}
+        values: dict[tuple[Any, ...], list[float]] = {}
         for row in rows:
             kept = values.setdefault(tuple(row[name] for name in names), [])
             if row["status"] != "diverged" and row[value] is not None and math.isfinite(row[value]):
@@ -119,7 +131,10 @@ class Cells:
                            if len(values[key]) > 1 else math.nan for key in self.means}  # fmt: skip
 
 
-def draw(scan, x, y, value, facet=None, contour=None, at=None):
+def draw(
+    scan: "Scan", x: str, y: str | None, value: str, facet: str | None = None, contour: Level | None = None,
+    at: Mapping[str, Any] | None = None,
+) -> "Figure":  # fmt: skip
     """Return the figure of a `Scan`: `value` against x and y, or against x, one panel or curve a value of `facet`.
 
     `at` {axis: value} picks from the axes that are not drawn. Cells without a run or without a finite value are
@@ -137,7 +152,7 @@ def draw(scan, x, y, value, facet=None, contour=None, at=None):
     levels = _levels(plan, fixed, contour)
     with plt.rc_context(RC):
         panel = _Picture(plan, value, facet)
-        figure = (panel.map if y else panel.curves)(rows, x, y, facets, levels)
+        figure = panel.map(rows, x, y, facets, levels) if y else panel.curves(rows, x, y, facets, levels)
         notes = [f"mean over {plan.seeds} seed{'s' if plan.seeds > 1 else ''}"]
         notes += [f"{wanting} runs missing"] if wanting > 0 else []
         notes += [f"{panel.dropped} runs without a finite value left out"] if panel.dropped else []
@@ -152,11 +167,13 @@ def draw(scan, x, y, value, facet=None, contour=None, at=None):
     return figure
 
 
-def _number(value):
+def _number(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _chosen(scan, drawn, value, at):
+def _chosen(
+    scan: "Scan", drawn: Mapping[str, str | None], value: str, at: Mapping[str, Any]
+) -> tuple[list[Row], Row, int]:
     """Return the rows of the table that are drawn, the letters that they share, and how many runs are missing.
 
     `drawn` {role: axis or None}. Raises ParameterError.
@@ -184,7 +201,7 @@ def _chosen(scan, drawn, value, at):
     if value not in results:
         reject("value", value, "one of " + ", ".join(results))
 
-    def chosen(letters):
+    def chosen(letters: Mapping[str, Any]) -> bool:
         return all(letters[name] == one for name, one in at.items())
 
     rows = [row for row in table.to_pylist() if chosen(row)]
@@ -193,7 +210,7 @@ def _chosen(scan, drawn, value, at):
     return rows, {**plan.fixed, **single, **at}, wanting
 
 
-def _levels(plan, fixed, contour):
+def _levels(plan: "Plan", fixed: Mapping[str, Any], contour: Level | None) -> Levels | None:
     """Return level(letters of a cell), or None without a contour."""
     if contour is None:
         return None
@@ -207,20 +224,20 @@ def _levels(plan, fixed, contour):
 class _Picture:
     """The drawing of one scan's means; `notes` collects what has to be said below."""
 
-    def __init__(self, plan, value, facet):
-        self.plan, self.value, self.facet, self.notes, self.dropped = plan, value, facet, [], 0
+    def __init__(self, plan: "Plan", value: str, facet: str | None) -> None:
+        self.plan, self.value, self.facet, self.notes, self.dropped = plan, value, facet, list[str](), 0
 
-    def _axis(self, name):
+    def _axis(self, name: str) -> _Axis:
         return _Axis(name, self.plan.axes[name])
 
-    def _cells(self, rows, names):
+    def _cells(self, rows: list[Row], names: Sequence[str]) -> Cells:
         cells = Cells(rows, names, self.value)
         if not cells.means:
             reject("value", self.value, "finite somewhere")
         self.dropped = cells.dropped
         return cells
 
-    def map(self, rows, x, y, facets, levels):
+    def map(self, rows: list[Row], x: str, y: str, facets: list[Any], levels: Levels | None) -> "Figure":
         """One heat map a facet, with one scale of colours."""
         import matplotlib.pyplot as plt
         import numpy as np
@@ -264,7 +281,7 @@ class _Picture:
             if place + columns >= len(facets):  # none below
                 panel.tick_params(labelbottom=True)
                 panel.set_xlabel(label(x))
-            if one is not None:
+            if self.facet and one is not None:
                 panel.set_title(_facet(self.facet, one), fontsize=10)
         for panel in axes.flat[len(facets) :]:
             panel.remove()
@@ -273,23 +290,23 @@ class _Picture:
                        if none in hatched]  # fmt: skip
         return figure
 
-    def _contour(self, panel, across, up, z):
+    def _contour(self, panel: "Axes", across: _Axis, up: _Axis, z: "np.ndarray") -> None:
         """Draw where z is 0, between cells that both have a value, black within white: seen on every colour."""
         import matplotlib.patheffects as effects
         import numpy as np
         from contourpy import contour_generator
 
-        lines = contour_generator(across.places, up.places, np.ma.masked_invalid(z)).lines(0.0)
+        lines: Any = contour_generator(across.places, up.places, np.ma.masked_invalid(z)).lines(0.0)
         for line in lines:
             around = [effects.withStroke(linewidth=3.6, foreground="white")]
             panel.plot(across.drawn(line[:, 0]), up.drawn(line[:, 1]), color="black", lw=1.6, path_effects=around)
 
-    def curves(self, rows, x, y, facets, levels):
+    def curves(self, rows: list[Row], x: str, y: str | None, facets: list[Any], levels: Levels | None) -> "Figure":
         """One curve a facet, with two standard errors; a point without a value is a gap."""
         import matplotlib.pyplot as plt
         import numpy as np
 
-        from figures.style import SERIES
+        from figures.style import SERIES, Style
 
         across = self._axis(x)
         names = [x, *([self.facet] if self.facet else [])]
@@ -300,8 +317,8 @@ class _Picture:
             keys = [(u, *(() if one is None else (one,))) for u in across.values]
             means = np.array([cells.means.get(key, np.nan) for key in keys])
             spread = 2.0 * np.array([cells.errors.get(key, np.nan) for key in keys])
-            style = {"color": colour, "marker": marker, "ls": line, "ms": 5, "lw": 1.3, "capsize": 2.5}
-            name = None if one is None else _facet(self.facet, one)
+            style: Style = {"color": colour, "marker": marker, "ls": line, "ms": 5, "lw": 1.3, "capsize": 2.5}
+            name = _facet(self.facet, one) if self.facet and one is not None else None
             axis.errorbar(at, means, np.nan_to_num(spread), label=name, **style)
         if levels:
             for one in facets:
@@ -332,7 +349,10 @@ class _Picture:
 @click.option("--at", "at", multiple=True, metavar="AXIS=VALUE", help="The value of an axis that is not drawn.")
 @click.option("--contour", type=LEVEL, help="Draw where the mean is at this level; p is the flip rate.")
 @click.option("--out", required=True, metavar="FILE", help="The picture: .png, .svg or .pdf.")
-def plot(folder, x, y, value, facet, at, contour, out):
+def plot(
+    folder: str, x: str, y: str | None, value: str, facet: str | None, at: tuple[str, ...], contour: Level | None,
+    out: str,
+) -> None:  # fmt: skip
     """Draw a stored scan: the mean of a result over the seeds, as a heat map or as curves.
 
     Axes are logarithmic where the grid is. Nothing is filled in: cells without a run, or without a finite value of a
@@ -352,18 +372,19 @@ def plot(folder, x, y, value, facet, at, contour, out):
         if not equals:
             reject("at", text, "AXIS=VALUE")
         chosen[name] = _nearest(scan.plan.axes.get(name, ()), convert(name, word.strip()))
-    x, y, facet, value = (name and name.replace("-", "_") for name in (x, y, facet, value))
+    names: list[Any] = [name and name.replace("-", "_") for name in (x, y, facet, value)]
+    x, y, facet, value = names
     write_whole(out, _bytes(draw(scan, x, y, value, facet, contour, chosen), suffix))
 
 
-def _nearest(values, wanted):
+def _nearest(values: Sequence[Any], wanted: Any) -> Any:
     """Return the value within a thousandth of the one wanted (a range's have many digits), or the one wanted."""
     if not isinstance(wanted, int | float):
         return wanted
     return next((v for v in values if isinstance(v, int | float) and math.isclose(v, wanted, rel_tol=1e-3)), wanted)
 
 
-def _bytes(figure, suffix):
+def _bytes(figure: "Figure", suffix: str) -> bytes:
     """Return the picture as a file's contents, the same for the same picture."""
     import io
 

@@ -5,10 +5,17 @@ published ones (test loss 1.56e-5 in the printed convention, `andriushchenko2022
 teacher is 0; the coordinates there are in the order of GD's.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from figures.style import GD, N_SAM, ONE_SAM, THEORY, TWO_PANELS
+from figures.style import GD, N_SAM, ONE_SAM, THEORY, TWO_PANELS, Style
 from theory.andriushchenko2022.setting import published_problem, train_on
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
 
 RUN = {"alpha": 0.05, "step_size": 1.0 / 3.0, "max_steps": 10_001, "radius": 0.4}
 RULES = {
@@ -18,17 +25,17 @@ RULES = {
 }
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return the coefficients (d,) of the teacher and by rule, and by "rule/test" the test loss as printed."""
     problem = published_problem()
-    data = {"teacher": problem.teacher}
+    data: dict[str, Any] = {"teacher": problem.teacher}
     for rule in RULES:
         _, test, history = train_on(problem, rule=rule, **RUN)
         data |= {rule: history["beta"][-1], f"{rule}/test": np.array(test)}
     return data
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -40,7 +47,7 @@ def draw(data):
         places = np.arange(len(on), dtype=float)
         left.hlines(data["teacher"][on], places - 0.36, places + 0.36, color=THEORY, lw=1.4, label="teacher")
         for shift, (rule, (colour, marker, label)) in zip((-0.22, 0.0, 0.22), RULES.items(), strict=True):
-            style = {"color": colour, "marker": marker, "ls": "", "ms": 5}
+            style: Style = {"color": colour, "marker": marker, "ls": "", "ms": 5}
             if rule == "n-sam":  # open, larger: it lies on GD's
                 style |= {"mfc": "none", "ms": 6.5, "mew": 1.1}
             left.vlines(places + shift, 0.0, data[rule][on], color=colour, lw=1.0)

@@ -15,7 +15,10 @@ from theory.commands import asked, available_cores, check_output, checked, check
 @click.option("--archive", metavar="FILE", help="Also write the whole report, with its checksums, to a ZIP file.")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 @click.pass_context
-def report(context, patterns, mode, seed, workers, no_cache, record_file, out, archive, show):
+def report(
+    context: click.Context, patterns: tuple[str, ...], mode: str, seed: int, workers: int | None, no_cache: bool,
+    record_file: str | None, out: str, archive: str | None, show: bool,
+) -> None:  # fmt: skip
     """Check claims (all, by default) and write what came out as a report: an index and a page for each claim.
 
     It needs no network and no script; the records it shows and SHA-256 checksums lie beside the pages. Exit status as

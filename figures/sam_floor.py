@@ -7,7 +7,7 @@ over seeds of f − f* on its way, two standard errors, the exact stationary val
 it crosses.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,21 +17,27 @@ from simulate.finite_sum_run import FiniteSumSpec
 from theory.oikonomou2025.constant_steps import RARE, linear_rate, rare_constants, rare_moments
 from theory.oikonomou2025.setting import Constants
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
+
 RADII, GAMMA, STEPS, PROBLEMS = np.geomspace(1e-4, 0.2, 12), 0.375, 20_000, 10
 CONDITION = 4.0
 PATHS, LONG, START = 200, 800_000, 0.5
 TIMES = tuple(range(0, LONG + 1, LONG // 80))
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return the floors (radii, problems) and the paths' f − f* (paths, times)."""
     data = DrawnSum(samples=10, dimension=5, condition=CONDITION, noise_std=0.5)
     record = tuple(range(STEPS - 200, STEPS))
     run: dict[str, Any] = {"normalisation": 1.0, "step_size": GAMMA, "max_steps": STEPS, "record": record}
     specs = [FiniteSumSpec(data, radius=float(rho), seed=k, **run) for rho in RADII for k in range(PROBLEMS)]
-    floors = [result.history["gap"].mean() for result in runner.run(specs)]
+    results: list[Any] = runner.run(specs)
+    floors = [result.history["gap"].mean() for result in results]
     rare = GivenSum(((1.0,), (1.0,)), (RARE["distance"], -RARE["distance"]), (START,))
-    paths = runner.run([
+    paths: list[Any] = runner.run([
         FiniteSumSpec(
             rare, radius=RARE["rho"], normalisation=RARE["lam"], step_size=RARE["gamma"], sampling="single",
             probabilities=(RARE["p"], 1.0 - RARE["p"]), max_steps=LONG, record=TIMES, seed=k,
@@ -43,13 +49,13 @@ def compute(runner) -> dict[str, np.ndarray]:
     }
 
 
-def bounds():
+def bounds() -> np.ndarray:
     """Return the published floor and ours at every radius (2, radii): full batch, L = 1, mu = ¼."""
     c = Constants(1.0, 1.0 / CONDITION, 0.0, 1.0, 0.0)
     return np.array([c.floor(GAMMA, RADII, 1.0), c.sharper_floor(GAMMA, RADII, 1.0)])
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 

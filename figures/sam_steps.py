@@ -6,13 +6,21 @@ grey, the slope of its start carried on, (1 − 2p) T/2. Right, the final clean 
 from there, at finite d, and the floor Phi(−‖mu‖/((P−1) sigma_p)) of a network that knows mu alone.
 """
 
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
-from figures.style import FLOOR, SAM, SGD, THEORY, TWO_PANELS
+import numpy as np
+from numpy.typing import ArrayLike
+
+from figures.style import FLOOR, SAM, SGD, THEORY, TWO_PANELS, Style
 from theory.chen2023.setting import sam_radius, scaled_spec, scaled_step_size
 from theory.ours.sam_phase import signal_learned
 
-SHAPE = {"n": 20, "d": 20_000, "m": 50}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
+
+SHAPE: dict[str, Any] = {"n": 20, "d": 20_000, "m": 50}
 SIGNALS = {2.0: (SGD, "o", "-"), 3.0: (SAM, "s", "--")}
 STEPS = (0, 250, 500, 1000, 2000, 3000, 4500, 6000, 8000)
 GRID = tuple(np.unique((8000 * np.linspace(0.0, 1.0, 13) ** 2).round()))
@@ -21,20 +29,20 @@ INIT_STD = 0.5 / np.sqrt(SHAPE["d"])
 ETA = float(scaled_step_size(**SHAPE, P=2, sigma_p=1.0))
 
 
-def time(mu, steps):
+def time(mu: float, steps: ArrayLike) -> Any:
     """Return T = eta ‖mu‖² steps/(2m)."""
     return ETA * mu**2 * np.asarray(steps, float) / (2.0 * SHAPE["m"])
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return "gamma" and "error" (signals, steps, seeds), and "predicted" (signals, grid), the error."""
     n, d, m = SHAPE.values()
-    sam = {"init_std": INIT_STD, "rule": "sam-then-sgd", "radius": sam_radius(m, n, 2, 1.0, d, C3)}
+    sam: dict[str, Any] = {"init_std": INIT_STD, "rule": "sam-then-sgd", "radius": sam_radius(m, n, 2, 1.0, d, C3)}
     specs = [
         scaled_spec(seed, **SHAPE, mu=mu, **sam, sam_steps=steps, record=(steps,), stop_loss=EPS)
         for mu in SIGNALS for steps in STEPS for seed in range(SEEDS)
     ]  # fmt: skip
-    results = runner.run(specs)
+    results: list[Any] = runner.run(specs)
     shape = len(SIGNALS), len(STEPS), SEEDS
     return {
         "gamma": np.reshape([result.history["gamma"][0].mean() for result in results], shape),
@@ -43,7 +51,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     }
 
 
-def predicted(mu, steps):
+def predicted(mu: float, steps: float) -> float:
     """Return the clean error after `steps` of SAM and SGD to the end: the median over groups of limit systems."""
     from theory.ours.averaged import limit_system, signal_met
 
@@ -55,7 +63,7 @@ def predicted(mu, steps):
     return float(np.median([group.clean_error_at(n, d, 2, mu, 1.0) for group in groups]))
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
     from scipy.special import ndtr
@@ -64,7 +72,7 @@ def draw(data):
     with plt.rc_context(TWO_PANELS):
         figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 3.7))
         for k, (mu, (colour, marker, dashes)) in enumerate(SIGNALS.items()):
-            style = {"color": colour, "fmt": marker, "ms": 5, "mfc": "white", "capsize": 2.5, "zorder": 3}
+            style: Style = {"color": colour, "fmt": marker, "ms": 5, "mfc": "white", "capsize": 2.5, "zorder": 3}
             for axis, values in ((left, data["gamma"][k]), (right, data["error"][k])):
                 low, median, high = np.quantile(values, (0.25, 0.5, 0.75), axis=1)
                 bars = [median - low, high - median]

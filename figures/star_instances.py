@@ -8,15 +8,24 @@ and `-rank-one`, marked where the claims look at them. In the shaded quadrant a 
 the bound.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from figures.style import BACKGROUND, FLOOR, N_SAM, SAM, SGD, THEORY, TWO_PANELS
 from theory.shin2025.mean_square import FAILING, observe_stars, star_spread
 from theory.shin2025.setting import moment_bound
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.linear_stability import HessianFamily
+    from simulate.runner import Runner
+
 LEAVES = tuple(2**k for k in range(8))
 SCALES = np.linspace(0.0, 1.0, 81)  # in units of the edge of stability
 RANDOM = 40
+CASES: dict[str, Any] = FAILING
 STYLES = {
     "s_2²": (SGD, "*", r"star, $s_2^2$"),
     "s_3²": (SAM, "s", r"star, $s_3^2$"),
@@ -25,7 +34,7 @@ STYLES = {
 }
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return "stars" (leaves,), "random" (2, families, scales), "case/k" (2, scales) and "case/k/at" (2,) of FAILING.
 
     Pairs are s_k² over its bound and the growth radius.
@@ -35,7 +44,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     data = {"stars": observe_stars({"leaves": LEAVES}, runner).observed}
     families = draw_families("dense", RANDOM, 6, 3, 0)
     data["random"] = path(families, 1.0, 0.0, 2, stable_scale(families)[:, None] * SCALES)
-    for case, (order, build) in FAILING.items():
+    for case, (order, build) in CASES.items():
         for k, one in enumerate(build()):
             edge = stable_scale(one.family, one.eta, one.rho)
             for name, scales in (("", edge * SCALES), ("/at", np.ones(1))):
@@ -43,7 +52,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     return data
 
 
-def path(family, eta, rho, order, scales):
+def path(family: "HessianFamily", eta: float, rho: float, order: int, scales: np.ndarray) -> np.ndarray:
     """Return s_k² over its bound and the growth radius (2, ..., scales) of a family (...) scaled by (..., scales)."""
     from simulate.linear_stability import mean_square_growth
 
@@ -52,7 +61,7 @@ def path(family, eta, rho, order, scales):
     return np.stack([spread, np.stack([mean_square_growth(one, eta, rho) for one in scaled], axis=-1)])
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -72,7 +81,7 @@ def draw(data):
         right.fill_between([1.0, 2.0], 0.0, 1.0, color=BACKGROUND, lw=0)
         right.plot(*data["random"].transpose(0, 2, 1), color=FLOOR, lw=0.5, alpha=0.7)
         for case, (colour, marker, label) in STYLES.items():
-            for k in range(len(FAILING[case][1]())):
+            for k in range(len(CASES[case][1]())):
                 right.plot(*data[f"{case}/{k}"], color=colour, lw=1.5)
                 right.plot(*data[f"{case}/{k}/at"], marker, color=colour, ms=7, label=label if k == 0 else None)
         right.axhline(1.0, color=THEORY, lw=0.8)

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+Style = dict[str, Any]
+"""How something is drawn: keywords of matplotlib's."""
+
 SGD, SAM, THEORY, FLOOR = "#D55E00", "#0072B2", "#333333", "#999999"
 GD, N_SAM, ONE_SAM = SGD, "#009E73", SAM  # one block of all n samples, and n blocks of one
 BACKGROUND = "#f0f0f0"
 
-RC: dict[str, Any] = {
+RC: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
@@ -22,7 +25,7 @@ RC: dict[str, Any] = {
     "svg.hashsalt": "sharpbounds",
 }
 
-TWO_PANELS = RC | {"font.size": 9, "axes.titlesize": 10}
+TWO_PANELS: dict[Any, Any] = RC | {"font.size": 9, "axes.titlesize": 10}
 
 SERIES = (  # colour, marker, line of curves that are told apart
     (SGD, "o", "-"), (SAM, "s", "--"), (N_SAM, "^", "-."), (THEORY, "D", ":"), ("#CC79A7", "v", "-"),

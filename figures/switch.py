@@ -6,6 +6,8 @@ there (`andriushchenko2022/switch-instability`; the experiment is `published-swi
 Test losses in the printed convention, (1/2N)‖X beta − y‖².
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from figures.style import FLOOR, GD, ONE_SAM, THEORY, TWO_PANELS
@@ -15,6 +17,11 @@ from simulate.runner import single_threaded
 from theory.andriushchenko2022.setting import published_problem, regression, train_on
 from theory.andriushchenko2022.switching import EARLY, FINAL, curvature, schedule
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
+
 REFINEMENTS = (1, 4)  # the step is gamma = 1/(30 refine)
 ORDERS = {
     "erm": ("gd", "gd", 0.0, "ERM"),
@@ -23,7 +30,7 @@ ORDERS = {
 }
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return "refine/order" = times and test losses (2, records), "refine/product" = gamma lambda at the switch."""
     problem, data = published_problem(), {}
     for refine in REFINEMENTS:
@@ -42,7 +49,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     return data
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 

@@ -8,15 +8,21 @@ no interpolator. rho_c of each rule is the radius above which w = 0 attracts its
 (`andriushchenko2022/collapse-threshold`), the median over problems; n-SAM's is 187 on isotropic features.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from figures.style import FLOOR, GD, N_SAM, ONE_SAM, THEORY, TWO_PANELS
+from figures.style import FLOOR, GD, N_SAM, ONE_SAM, THEORY, TWO_PANELS, Style
 from simulate.diagonal_run import DiagonalSpec
 from simulate.regression import load_regression
 from theory.andriushchenko2022.collapse import thresholds
 from theory.andriushchenko2022.setting import regression
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from simulate.runner import Runner
 
 SEEDS = 24
 DESIGNS = {"isotropic": r"Isotropic $X$: n-SAM hurts, 1-SAM helps", "absolute": r"Absolute values, $X=|Z|$: both help"}
@@ -27,7 +33,7 @@ RUN: dict[str, Any] = {"alpha": 0.05, "step_size": 0.05, "max_steps": 60_000, "s
 RULES = {"n-sam": (N_SAM, "^", "--", "n"), "1-sam": (ONE_SAM, "s", "-", "1")}
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return by "design/rule" the test losses, by "design/rule/fits" whether runs fit, (radii, seeds); see the code.
 
     GD's have one row. "design/zero" holds the test losses of beta = 0 (seeds,), "design/rule/critical" every rho_c.
@@ -38,7 +44,8 @@ def compute(runner) -> dict[str, np.ndarray]:
         DiagonalSpec(regression(design=design), rule=rule, radius=rho, seed=seed, **RUN)
         for design, rule, radii in runs for rho in radii for seed in range(SEEDS)
     ]  # fmt: skip
-    results = iter(runner.run(specs))
+    computed: list[Any] = runner.run(specs)
+    results = iter(computed)
     data = {}
     for design, rule, radii in runs:
         group = [[next(results) for _ in range(SEEDS)] for _ in radii]
@@ -52,7 +59,7 @@ def compute(runner) -> dict[str, np.ndarray]:
     return data
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib.pyplot as plt
 
@@ -78,13 +85,15 @@ def draw(data):
     return figure
 
 
-def draw_rule(axis, data, design, rule, colour, marker, line, block):
+def draw_rule(
+    axis: "Axes", data: dict[str, np.ndarray], design: str, rule: str, colour: str, marker: str, line: str, block: str
+) -> None:
     """Draw the curve of a rule as far as runs fit, open markers beyond, and its rho_c where that is in sight."""
     radii = np.array(RADII)
     low, middle, high = np.quantile(data[f"{design}/{rule}"], (0.25, 0.5, 0.75), axis=1)
     fits = data[f"{design}/{rule}/fits"].mean(axis=1) > SHARE
     end = len(fits) if fits.all() else int(np.argmin(fits))
-    style = {"color": colour, "marker": marker, "ms": 4.5}
+    style: Style = {"color": colour, "marker": marker, "ms": 4.5}
     axis.plot(radii[max(end - 1, 0) :], middle[max(end - 1, 0) :], color=colour, lw=0.7, ls=line, alpha=0.6)
     axis.plot(radii[end:], middle[end:], ls="", mfc="white", **style)
     axis.fill_between(radii[:end], low[:end], high[:end], color=colour, alpha=0.15, lw=0)

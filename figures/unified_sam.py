@@ -6,6 +6,8 @@ paths on one problem from one start, against the bounds of Oikonomou & Loizou 20
 linear rate down to a floor, and Theorem 3.5 with the constants worked out here at decreasing ones, 1/t for t > t*.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from figures.style import THEORY, TWO_PANELS
@@ -14,41 +16,48 @@ from theory.oikonomou2025.constant_steps import linear_rate
 from theory.oikonomou2025.decreasing_steps import decreasing_bound, first_decreasing
 from theory.oikonomou2025.setting import constants
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulate.finite_sum_run import FiniteSumSpec
+    from simulate.runner import Runner
+
 NORMALISATIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SCHEDULES = ("constant", "decreasing")
 WIDTHS = (4.0, 3.2, 2.4, 1.6, 0.9)  # so that lines show that lie upon each other
 SEEDS, STEPS = 32, 10**6
 RECORD = tuple(int(t) for t in np.unique(np.geomspace(1, STEPS, 61).astype(int)))
-PROBLEM = {
+PROBLEM: dict[str, Any] = {
     "objective": "ridge", "reg": 0.1, "noise_std": 0.1, "rule": "unified", "sampling": "importance", "data_seed": 0,
 }  # fmt: skip
 
 
-def compute(runner) -> dict[str, np.ndarray]:
+def compute(runner: "Runner") -> dict[str, np.ndarray]:
     """Return by "schedule/lam" the gaps (seeds, times), "schedule/lam/bound" the bound, NaN where there is none."""
     data = {}
     for schedule in SCHEDULES:
         for lam in NORMALISATIONS:
             given = {**PROBLEM, "schedule": schedule, "lam": lam, "steps": STEPS, "record": (0, *RECORD)}
             specs = [finite_sum_spec(**given, seed=seed) for seed in range(SEEDS)]
-            gaps = np.array([result.history["gap"] for result in runner.run(specs)])
+            results: list[Any] = runner.run(specs)
+            gaps = np.array([result.history["gap"] for result in results])
             data[f"{schedule}/{lam}"] = gaps[:, 1:]
             data[f"{schedule}/{lam}/bound"] = bound(specs[0], gaps[0, 0])
     return data
 
 
-def bound(spec, start):
+def bound(spec: "FiniteSumSpec", start: float) -> np.ndarray:
     """Return the bound on E[f(x_t) − f*] at RECORD from the gap at the start."""
     problem, draws, _ = spec.load()
     c, times, lam = constants(problem, draws), np.array(RECORD), spec.normalisation
     gamma, rho = spec.step_size, spec.radius
     if spec.schedule == "constant":
-        return linear_rate(start, gamma, c.mu, times, c.floor(gamma, rho, lam))
+        return np.asarray(linear_rate(start, gamma, c.mu, times, c.floor(gamma, rho, lam)))
     late = times > first_decreasing(c.mu, gamma)
     return np.where(late, decreasing_bound(c, lam, gamma, rho, start, times), np.nan)
 
 
-def draw(data):
+def draw(data: dict[str, np.ndarray]) -> "Figure":
     """Return the figure."""
     import matplotlib as mpl
     import matplotlib.pyplot as plt

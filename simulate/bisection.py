@@ -8,6 +8,7 @@ import numpy as np
 from simulate.parameters import ParameterError
 from simulate.run import Result, Specification
 from simulate.runner import Runner
+from simulate.types import FloatArray
 
 Runs = Callable[[float], list[Specification]]
 """The runs of a point at a value; they should share their random streams across values."""
@@ -15,15 +16,16 @@ Runs = Callable[[float], list[Specification]]
 
 def clean_error(result: Any) -> float:
     """Return what is averaged unless the caller says otherwise."""
-    return result.clean_error
+    error: float = result.clean_error
+    return error
 
 
 def _averages(
     runner: Runner,
     groups: Sequence[list[Specification]],
-    average: Callable[[np.ndarray], float],
+    average: Callable[[FloatArray], float],
     value: Callable[[Result], float],
-) -> np.ndarray:
+) -> FloatArray:
     """Return the average of value(result) over the runs of every group, (groups,)."""
     results = iter(runner.run([spec for group in groups for spec in group]))
     return np.array([average(np.array([value(next(results)) for _ in group])) for group in groups])
@@ -33,11 +35,11 @@ def critical_values(
     runner: Runner,
     points: Sequence[Runs],
     level: float,
-    brackets: np.ndarray,
+    brackets: FloatArray,
     halvings: int = 5,
-    average: Callable[[np.ndarray], float] = np.mean,
+    average: Callable[[FloatArray], float] = np.mean,
     value: Callable[[Result], float] = clean_error,
-) -> np.ndarray:
+) -> FloatArray:
     """Return for each point the value at which the average of value(result) over its runs meets `level` (or (points,)).
 
     `brackets` (points, 2) holds a value with an average at or above and one with an average below the level, in this
@@ -46,7 +48,7 @@ def critical_values(
     interpolated linearly, or halved once more where an average is infinite.
     """
 
-    def averages(values: np.ndarray) -> np.ndarray:
+    def averages(values: FloatArray) -> FloatArray:
         groups = [point(float(at)) for point, at in zip(points, values, strict=True)]
         return _averages(runner, groups, average, value)
 
@@ -71,9 +73,9 @@ def find_brackets(
     level: float,
     between: tuple[float, float],
     doublings: int = 0,
-    average: Callable[[np.ndarray], float] = np.mean,
+    average: Callable[[FloatArray], float] = np.mean,
     value: Callable[[Result], float] = clean_error,
-) -> tuple[np.ndarray, list[str]]:
+) -> tuple[FloatArray, list[str]]:
     """Return brackets (points, 2) for `critical_values`, and for each point "" or why it has none (a row of NaN).
 
     Where the two ends of `between` lie on one side of the level, both move outwards by a factor of 2, at most

@@ -2,13 +2,17 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import numba
 import numpy
 import platformdirs
 import scipy
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def cache_folder() -> Path:
@@ -33,7 +37,11 @@ def fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-def kernel(function=None, *, inline=False):
+@overload
+def kernel(function: Function) -> Function: ...
+@overload
+def kernel(*, inline: bool = False) -> Callable[[Function], Function]: ...
+def kernel(function: Callable[..., Any] | None = None, *, inline: bool = False) -> Any:
     """Compile `function` without fastmath and without the global interpreter lock, cached by `fingerprint`.
 
     Division by zero gives what IEEE 754 says, without a test at every division. With `inline` the body is put in place
@@ -47,9 +55,10 @@ def kernel(function=None, *, inline=False):
         writable = os.access(folder, os.W_OK)
     except OSError:
         writable = False
-    previous, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
+    config: Any = numba.config
+    previous, config.CACHE_DIR = config.CACHE_DIR, str(folder)
     try:
         options = {"inline": "always"} if inline else {"cache": writable}
         return numba.njit(nogil=True, error_model="numpy", **options)(function)
     finally:
-        numba.config.CACHE_DIR = previous
+        config.CACHE_DIR = previous

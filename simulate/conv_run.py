@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from simulate.conv import DenseNetwork, GramNetwork, MaskedNetwork
+from simulate.conv import DenseNetwork, GramNetwork, MaskedNetwork, Network
 from simulate.generalisation import MAXIMUM_DIMENSION, clean_error, smoothed_error, test_error
 from simulate.parameters import choice, integer, real, reject
 from simulate.run import DataFile, Result, Specification, recorded_steps
 from simulate.signal_noise import DenseInstance, SignalNoise, draw_dense, draw_gram, load_instance
 from simulate.streams import stream
+from simulate.types import BoolArray, FloatArray
 from simulate.update import Batches, Phase, Rule, train
 
 RULES = ("sgd", "sam", "sam-then-sgd")
@@ -27,7 +28,7 @@ class VectorFile(DataFile):
     noise_std: float = 1.0
     flip_rate: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Fingerprint the file; raises ParameterError if it cannot be read."""
         super().__post_init__()
         object.__setattr__(self, "noise_std", real("noise_std (sigma_p)", self.noise_std))
@@ -65,7 +66,7 @@ class ConvSpec(Specification):
     decay: float = 0.0
     smoothed: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Check every parameter once; raises ValueError."""
         if not isinstance(self.data, SignalNoise | VectorFile):
             reject("data", self.data, "a SignalNoise or a VectorFile")
@@ -124,25 +125,28 @@ class ConvResult(Result):
     clean_error_se: float
     test_error: float
     class_correlation: float
-    labels: np.ndarray
-    signal_labels: np.ndarray
+    labels: FloatArray
+    signal_labels: FloatArray
     history: dict[str, np.ndarray]
 
     @property
-    def gamma(self) -> np.ndarray:
+    def gamma(self) -> FloatArray:
         """Final signal coefficients (2m,), the m rows of class +1 first."""
-        return self.history["gamma"][-1]
+        gamma: FloatArray = self.history["gamma"][-1]
+        return gamma
 
     @property
-    def rho(self) -> np.ndarray:
+    def rho(self) -> FloatArray:
         """Final noise coefficients (2m, N)."""
-        return self.history["rho"][-1]
+        rho: FloatArray = self.history["rho"][-1]
+        return rho
 
-    def own_class(self) -> np.ndarray:
+    def own_class(self) -> BoolArray:
         """Return the mask (2m, N) of pairs with J_r = y_i, where rho is rho_bar (elsewhere rho_under)."""
         rows, columns = self.rho.shape
         signs = np.repeat([1.0, -1.0], rows // 2)
-        return signs[:, None] == np.repeat(self.labels, columns // len(self.labels))
+        own: BoolArray = signs[:, None] == np.repeat(self.labels, columns // len(self.labels))
+        return own
 
     @property
     def rho_bar_mean(self) -> float:
@@ -155,19 +159,19 @@ class ConvResult(Result):
         return _mean(self.rho[~self.own_class()])
 
 
-def _density(value):
+def _density(value: Any) -> float:
     """Return a number within (0, 1], or raise ParameterError."""
     if real("density", value, strict=True) > 1.0:
         reject("density", value, "a finite number > 0 and <= 1")
     return real("density", value)
 
 
-def _mean(values):
+def _mean(values: FloatArray) -> float:
     with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
         return float(values.mean()) if values.size else 0.0
 
 
-def class_correlation(network) -> float:
+def class_correlation(network: Network) -> float:
     """Return the mean correlation of two neurons of one class in their response to a fresh noise vector.
 
     Σ off-diagonal / ((m − 1) Σ diagonal) over the two class blocks of W Wᵀ; NaN at m = 1 or zero weights.
@@ -200,11 +204,12 @@ def build_network(spec: ConvSpec) -> GramNetwork | DenseNetwork:
     neurons = 2 * spec.width * instance.noise_count
     if neurons > MAXIMUM_DIMENSION:
         reject("2 · width · noise vectors of a sample", neurons, f"<= {MAXIMUM_DIMENSION}, the test error's dimensions")
-    kind: Any = DenseNetwork if not gram else MaskedNetwork if masked else GramNetwork
-    return kind(instance, spec.decay)
+    if not gram:
+        return DenseNetwork(instance, spec.decay)
+    return MaskedNetwork(instance, spec.decay) if masked else GramNetwork(instance, spec.decay)
 
 
-def train_network(spec: ConvSpec, network: GramNetwork | DenseNetwork):
+def train_network(spec: ConvSpec, network: GramNetwork | DenseNetwork) -> tuple[str, int, dict[str, np.ndarray]]:
     """Train `network` in place as `spec` says; return (status, steps, records) as `update.train` does."""
     n = len(network.instance.labels)
     batch_size = n if spec.batch_size is None else spec.batch_size

@@ -8,13 +8,15 @@ and steps here are in units of it. Networks are stacked along axis 0: mu (B, d),
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from simulate.parameters import choice
+from simulate.types import FloatArray
 
 NORMS = ("euclidean", "largest")
 
 
-def ascent(mu, W):
+def ascent(mu: FloatArray, W: FloatArray) -> FloatArray:
     """Return u (B, L, d), mu times the product of the other layers."""
     L = W.shape[1]
     u = np.repeat(mu[:, None], L, axis=1)
@@ -25,28 +27,32 @@ def ascent(mu, W):
     return u
 
 
-def perturbed(mu, W, radius, norm):
+def perturbed(mu: FloatArray, W: FloatArray, radius: ArrayLike, norm: str) -> FloatArray:
     """Return w + e (B, L, d)."""
-    u, radius = ascent(mu, W), np.asarray(radius, float)[:, None, None]
+    u, rho = ascent(mu, W), np.asarray(radius, float)[:, None, None]
     if choice("norm", norm, NORMS) == "largest":
-        return W - radius * np.sign(u)
+        signs: FloatArray = np.sign(u)
+        return W - rho * signs
     size = np.sqrt((u * u).sum(axis=(1, 2), keepdims=True))
-    return W - radius * u / np.where(size > 0.0, size, 1.0)
+    return W - rho * u / np.where(size > 0.0, size, 1.0)
 
 
-def step(mu, W, size, radius, norm):
+def step(mu: FloatArray, W: FloatArray, size: ArrayLike, radius: ArrayLike, norm: str) -> FloatArray:
     """Return the weights (B, L, d) after one step of SAM, `size` (B,) times the slope of the loss."""
     return W + np.asarray(size, float)[:, None, None] * ascent(mu, perturbed(mu, W, radius, norm))
 
 
-def flow(mu, W, radius, norm, steps, share=0.05, largest=np.inf):
+def flow(
+    mu: FloatArray, W: FloatArray, radius: ArrayLike, norm: str, steps: int, share: float = 0.05,
+    largest: ArrayLike = np.inf,
+) -> FloatArray:  # fmt: skip
     """Follow SAM's flow; return the weights (B, L, d) after `steps` steps, or where a weight is beyond `largest`.
 
     Runge and Kutta's steps of order 4, `share` over the fastest rate (L−1) max_j mu_j |w_j + e_j|^(L−2) long.
     """
     L = W.shape[1]
 
-    def field(W):
+    def field(W: FloatArray) -> FloatArray:
         return ascent(mu, perturbed(mu, W, radius, norm))
 
     for _ in range(steps):

@@ -18,8 +18,10 @@ r̃ = r (1 + 2 rho X² s) + rho² r² X³ beta, powers elementwise.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from simulate.compiled import kernel
 from simulate.diagonal_rows import all_single_rows, powers_of, residual_gradient, single_rows, sum_of_squares
@@ -27,6 +29,7 @@ from simulate.lanes import LANES, across, borrowed, column, number, padded, row,
 from simulate.linear_stability import HessianFamily
 from simulate.parameters import reject
 from simulate.regression import RegressionInstance
+from simulate.types import FloatArray, IntArray
 from simulate.update import COLLAPSED, DIVERGED, RUNNING, STOPPED, Rule, perturbation_scale
 
 DIVERGENCE = 1e6
@@ -37,7 +40,11 @@ COLLAPSE = 1e-8
 
 
 @kernel(inline=True)
-def descent(X, powers, y, rows, block, beta, s, radius, normalisation, curved, rows_of, G, Q, g, h, v):
+def descent(
+    X: FloatArray, powers: FloatArray, y: FloatArray, rows: IntArray, block: int, beta: FloatArray, s: FloatArray,
+    radius: float, normalisation: float, curved: bool, rows_of: FloatArray, G: FloatArray, Q: FloatArray, g: FloatArray,
+    h: FloatArray, v: FloatArray,
+) -> float:  # fmt: skip
     """Write B times the module's G and Q/radius of the batch `rows`; return its loss Σ r²/(4B) at the weights.
 
     `curved` asks for Q also at radius 0, where it is Σ_b (m_b/B) g_b²; without it Q is left alone there. `powers` may
@@ -78,7 +85,10 @@ def descent(X, powers, y, rows, block, beta, s, radius, normalisation, curved, r
 
 
 @kernel(inline=True)
-def multiply(plus, minus, G, Q, scale, bend, beta, s):
+def multiply(
+    plus: FloatArray, minus: FloatArray, G: FloatArray, Q: FloatArray, scale: float, bend: float, beta: FloatArray,
+    s: FloatArray,
+) -> None:  # fmt: skip
     """Do w± ← w± (1 ∓ scale G − bend Q), then write beta = w₊² − w₋² and s = w₊² + w₋², all (d,)."""
     for j in range(0, beta.size, LANES):
         a, b = scale * row(G, j), bend * row(Q, j)
@@ -91,9 +101,11 @@ def multiply(plus, minus, G, Q, scale, bend, beta, s):
 
 @kernel
 def advance_diagonal(
-    W, X, powers, y, order, first_epoch, first, last, batch_size, step_size, block, radius, normalisation,
-    stop_loss, largest_loss, totals, marks, kept, kept_totals, columns, rows_of, everyone,
-):  # fmt: skip
+    W: FloatArray, X: FloatArray, powers: FloatArray, y: FloatArray, order: IntArray, first_epoch: int, first: int,
+    last: int, batch_size: int, step_size: float, block: int, radius: float, normalisation: float, stop_loss: float,
+    largest_loss: float, totals: FloatArray, marks: IntArray, kept: FloatArray, kept_totals: FloatArray,
+    columns: FloatArray, rows_of: FloatArray, everyone: IntArray,
+) -> tuple[int, int, int]:  # fmt: skip
     """Take steps first … last − 1 on W (2, d) in place; return the step reached, its code and the marks kept.
 
     X (n, d), d a multiple of 8, columns past the data's being 0; y (≥ n,); powers as `descent` takes them. `order`
@@ -139,7 +151,7 @@ def advance_diagonal(
     return last, RUNNING, count
 
 
-def initial_scale(alpha, dimension: int) -> np.ndarray:
+def initial_scale(alpha: ArrayLike, dimension: int) -> FloatArray:
     """Return alpha as (d,); raises ParameterError where its length is another."""
     scale = np.atleast_1d(np.asarray(alpha, float))
     if scale.shape not in ((1,), (dimension,)):
@@ -148,7 +160,7 @@ def initial_scale(alpha, dimension: int) -> np.ndarray:
 
 
 @kernel
-def squared_distances(X, y, beta, totals):
+def squared_distances(X: FloatArray, y: FloatArray, beta: FloatArray, totals: FloatArray) -> None:
     """Write Σ_i (⟨x_i, beta_k⟩ − y_i)² (K/8, 8); X (n/8, d, 8) and beta (K/8, d, 8) as of `eights`, y (n/8, 8)."""
     for k in range(len(beta)):
         squares = zeros(8)
@@ -161,18 +173,18 @@ def squared_distances(X, y, beta, totals):
         write(totals[k], 0, across(squares))
 
 
-def eights(values: np.ndarray) -> np.ndarray:
+def eights(values: FloatArray) -> FloatArray:
     """Return the rows of values (m, d) as the lanes of tiles (m/8, d, 8), zeros for those missing."""
     missing = -len(values) % LANES
     filled = np.concatenate([values, np.zeros((missing, values.shape[1]))])
     return filled.reshape(-1, LANES, values.shape[1]).transpose(0, 2, 1).copy()
 
 
-def describe(instance: RegressionInstance, beta: np.ndarray) -> dict[str, np.ndarray]:
+def describe(instance: RegressionInstance, beta: FloatArray) -> dict[str, np.ndarray]:
     """Return train_loss, test_loss (NaN without test samples) and l1_norm of coefficients beta (states, d)."""
     states = eights(beta)
 
-    def losses(X, y):
+    def losses(X: FloatArray, y: FloatArray) -> FloatArray:
         if not len(y):
             return np.full(len(beta), np.nan)
         totals = np.empty((len(states), LANES))
@@ -186,7 +198,7 @@ def describe(instance: RegressionInstance, beta: np.ndarray) -> dict[str, np.nda
 class DiagonalNetwork:
     """The network and its multiplicative weights W (2, d) = (w₊, w₋), trained in place by `update.train`."""
 
-    def __init__(self, instance: RegressionInstance, alpha, sharpness: bool = False):
+    def __init__(self, instance: RegressionInstance, alpha: ArrayLike, sharpness: bool = False) -> None:
         self.instance, self._sharpness = instance, sharpness
         self.dimension = instance.X.shape[1]
         self.alpha = initial_scale(alpha, self.dimension)
@@ -199,13 +211,14 @@ class DiagonalNetwork:
         self._largest_loss = DIVERGENCE * self.loss()
 
     @property
-    def weights(self) -> np.ndarray:
+    def weights(self) -> FloatArray:
         """Return W (2, d)."""
         return self._W[:, : self.dimension]
 
-    def beta(self) -> np.ndarray:
+    def beta(self) -> FloatArray:
         """Return w₊² − w₋² (d,)."""
-        return self.weights[0] ** 2 - self.weights[1] ** 2
+        beta: FloatArray = self.weights[0] ** 2 - self.weights[1] ** 2
+        return beta
 
     def loss(self) -> float:
         """Return the training loss (1/4n) Σ r²."""
@@ -220,7 +233,10 @@ class DiagonalNetwork:
         """Return whether every weight has fallen below `COLLAPSE` times its start."""
         return bool((np.abs(self.weights) < COLLAPSE * self.alpha).all())
 
-    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss, marks=()):
+    def advance(
+        self, order: IntArray, first_epoch: int, first: int, last: int, batch_size: int, step_size: float, rule: Rule,
+        stop_loss: float, marks: Sequence[int] | IntArray = (),
+    ) -> tuple[int, int, dict[str, np.ndarray]]:  # fmt: skip
         """See `simulate.update.Model`."""
         marks = np.asarray(marks, dtype=np.int64)
         kept, totals = np.empty((marks.size, *self._W.shape)), np.empty(marks.size)
@@ -235,7 +251,7 @@ class DiagonalNetwork:
             code = COLLAPSED
         return step, code, {"W": kept[:count], "total": totals[:count]} if count else {}
 
-    def observe(self, batch, rule) -> dict[str, np.ndarray]:
+    def observe(self, batch: IntArray, rule: Rule) -> dict[str, np.ndarray]:
         """Return the present state, W and Σ gamma L; `describe` makes records of it."""
         return {"W": self._W.copy(), "total": self._totals[0]}
 
@@ -256,7 +272,7 @@ class DiagonalNetwork:
         return records
 
 
-def weights_of(beta: np.ndarray, log_scale: np.ndarray) -> np.ndarray:
+def weights_of(beta: FloatArray, log_scale: FloatArray) -> FloatArray:
     """Return the W > 0 (2, d) with w₊² − w₋² = beta and w₊ w₋ = exp(2 log_scale), e.g. of a run's log_alpha_eff.
 
     Each is within 4 ulps, where it is a float: neither weight is a difference, and no square leaves the floats.
@@ -270,7 +286,7 @@ def weights_of(beta: np.ndarray, log_scale: np.ndarray) -> np.ndarray:
     return np.where(beta < 0.0, [smaller, larger], [larger, smaller])
 
 
-def sample_hessians(X: np.ndarray, W: np.ndarray) -> HessianFamily:
+def sample_hessians(X: FloatArray, W: FloatArray) -> HessianFamily:
     """Return the samples' Hessians at an interpolator W (2, d), in coordinates (n) of a space that holds their span.
 
     There H_i = 2 z_i z_iᵀ, z_i = (x_i ∘ w₊, −x_i ∘ w₋), and any r_i with the inner products of the z_i will do.
@@ -284,15 +300,16 @@ def sample_hessians(X: np.ndarray, W: np.ndarray) -> HessianFamily:
 _DENSE_HESSIAN = 400  # largest d whose Hessian (2d, 2d) is formed
 
 
-def hessian(X: np.ndarray, y: np.ndarray, W: np.ndarray) -> np.ndarray:
+def hessian(X: FloatArray, y: FloatArray, W: FloatArray) -> FloatArray:
     """Return ∇²L (2d, 2d) in (w₊, w₋): diag(g, −g) + (2/n) ZᵀZ with g = Xᵀr/n and Z = [X w₊, −X w₋]."""
     r = X @ (W[0] ** 2 - W[1] ** 2) - y
     g = X.T @ r / len(y)
     Z = np.hstack([X * W[0], -X * W[1]])
-    return np.diag(np.concatenate([g, -g])) + 2.0 / len(y) * Z.T @ Z
+    curvature: FloatArray = 2.0 / len(y) * Z.T @ Z
+    return np.diag(np.concatenate([g, -g])) + curvature
 
 
-def sharpness(instance: RegressionInstance, W: np.ndarray) -> float:
+def sharpness(instance: RegressionInstance, W: FloatArray) -> float:
     """Return the largest eigenvalue of ∇²L at W (2, d); NaN where it is not finite."""
     X, y = instance.X, instance.y
     with np.errstate(over="ignore", invalid="ignore"):
@@ -307,9 +324,9 @@ def sharpness(instance: RegressionInstance, W: np.ndarray) -> float:
     g, signed = X.T @ r / len(y), np.concatenate([W[0], -W[1]])
     diagonal = np.concatenate([g, -g])
 
-    def apply(x):
+    def apply(x: FloatArray) -> FloatArray:
         x = np.ravel(x)
-        folded = (signed * x).reshape(2, -1).sum(axis=0)
+        folded: FloatArray = (signed * x).reshape(2, -1).sum(axis=0)
         return diagonal * x + 2.0 / len(y) * signed * np.tile(X.T @ (X @ folded), 2)
 
     operator = LinearOperator((signed.size, signed.size), matvec=apply, dtype=float)
@@ -319,7 +336,7 @@ def sharpness(instance: RegressionInstance, W: np.ndarray) -> float:
     return float(eigsh(operator, k=1, which="LA", v0=start, return_eigenvectors=False)[0])
 
 
-def field_jacobian(instance: RegressionInstance, W: np.ndarray, rule: Rule) -> np.ndarray:
+def field_jacobian(instance: RegressionInstance, W: FloatArray, rule: Rule) -> FloatArray:
     """Return the Jacobian (2d, 2d) of the full-batch field Σ_b p_b ∇L_b(w + rho ∇L_b(w)) at W, unnormalised rules.
 
     A step of size gamma is unstable where gamma times its largest eigenvalue exceeds 2. At radius 0 it is ∇²L.

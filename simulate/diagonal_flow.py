@@ -7,8 +7,10 @@ with the module's G and Q over all rows. The tail is stiff, the time to reach it
 """
 
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.integrate import LSODA
 
 from simulate.compiled import kernel
@@ -17,6 +19,7 @@ from simulate.diagonal_rows import powers_of
 from simulate.lanes import padded
 from simulate.parameters import integer
 from simulate.regression import RegressionInstance
+from simulate.types import FloatArray, IntArray
 from simulate.update import Rule
 
 REALISABLE = 1e-10
@@ -30,7 +33,11 @@ LARGEST_DIMENSION = 15_445
 
 
 @kernel
-def flow_field(state, X, powers, y, rows, block, radius, derivative, rows_of, beta, s, G, Q, g, h, v):
+def flow_field(
+    state: FloatArray, X: FloatArray, powers: FloatArray, y: FloatArray, rows: IntArray, block: int, radius: float,
+    derivative: FloatArray, rows_of: FloatArray, beta: FloatArray, s: FloatArray, G: FloatArray, Q: FloatArray,
+    g: FloatArray, h: FloatArray, v: FloatArray,
+) -> None:  # fmt: skip
     """Write the time derivative of state = (log w₊, log w₋, I, J), (3d + 1,); the arrays after it are scratch."""
     d = (state.size - 1) // 3
     for j in range(d):
@@ -49,7 +56,7 @@ def flow_field(state, X, powers, y, rows, block, radius, derivative, rows_of, be
             derivative[j] = -1e100 if derivative[j] < 0.0 else 1e100
 
 
-def realisable_part(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, bool]:
+def realisable_part(X: FloatArray, y: FloatArray) -> tuple[FloatArray, bool]:
     """Return the projection of y onto the range of X, and whether y is in it to 1e-10 relative; y itself if so."""
     projection = X @ np.linalg.lstsq(X, y, rcond=None)[0]
     if np.linalg.norm(projection - y) <= REALISABLE * np.linalg.norm(y):
@@ -58,8 +65,9 @@ def realisable_part(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def integrate_flow(
-    instance: RegressionInstance, alpha, rule: Rule, max_time: float, residual: float, record=(), with_sharpness=False
-):
+    instance: RegressionInstance, alpha: ArrayLike, rule: Rule, max_time: float, residual: float,
+    record: Iterable[float] = (), with_sharpness: bool = False,
+) -> tuple[str, int, dict[str, np.ndarray]]:  # fmt: skip
     """Follow the flow of `rule` from w± = alpha and return (status, integrator steps, history).
 
     status `stopped` (‖X beta − y‖ ≤ residual · ‖y‖, y replaced by its projection onto the range of X where that is the
@@ -81,12 +89,12 @@ def integrate_flow(
     data = XP, powers_of(X), padded(y), rows
     scratch = padded(np.zeros((3, n))), *np.zeros((7, XP.shape[1]))
 
-    def field(_, state):
+    def field(_: float, state: FloatArray) -> FloatArray:
         derivative = np.empty_like(state)
         flow_field(state, *data, block, rule.radius, derivative, *scratch)
         return derivative
 
-    def beta_of(state):
+    def beta_of(state: FloatArray) -> FloatArray:
         return np.exp(2.0 * state[:d]) - np.exp(2.0 * state[d : 2 * d])
 
     size = np.linalg.norm(y)
@@ -134,7 +142,10 @@ def integrate_flow(
     return status, steps, _history(instance, rule, start, states, with_sharpness)
 
 
-def _history(instance, rule, start, states, with_sharpness):
+def _history(
+    instance: RegressionInstance, rule: Rule, start: FloatArray, states: list[tuple[float, int, FloatArray]],
+    with_sharpness: bool,
+) -> dict[str, np.ndarray]:  # fmt: skip
     d = instance.X.shape[1]
     Y = np.array([state for _, _, state in states])
     W = np.exp(np.stack([Y[:, :d], Y[:, d : 2 * d]], axis=1))

@@ -20,13 +20,16 @@ from simulate.lanes import (
     zeros,
 )
 from simulate.strips import blank, lay, strip
+from simulate.types import FloatArray, IntArray
 from simulate.update import perturbation_scale
 
 _NEAR = 4096  # numbers that stay in the nearest cache
 
 
 @kernel(inline=True)
-def residual_gradient(X, y, rows, v, r, g):
+def residual_gradient(
+    X: FloatArray, y: FloatArray, rows: IntArray, v: FloatArray, r: FloatArray, g: FloatArray
+) -> None:
     """Write r_k = ⟨x, v⟩ − y (rows,) and g = Σ_k r_k x (d,) over the rows X[rows].
 
     By eights, each used twice while it is near; a small X is near as a whole, and no step need wait for the one before.
@@ -45,7 +48,9 @@ def residual_gradient(X, y, rows, v, r, g):
 
 
 @kernel(inline=True)
-def residuals(X, y, rows, v, r, first, stop, count):
+def residuals(
+    X: FloatArray, y: FloatArray, rows: IntArray, v: FloatArray, r: FloatArray, first: int, stop: int, count: int
+) -> None:
     """Write r_k for k from `first` to `stop`, `count` (a constant) rows at a time."""
     for k in range(first, stop, count):
         some, total = pick(X, rows, k, count), zeros(count)
@@ -55,7 +60,7 @@ def residuals(X, y, rows, v, r, first, stop, count):
 
 
 @kernel(inline=True)
-def combine(X, rows, r, g, first, stop, count):
+def combine(X: FloatArray, rows: IntArray, r: FloatArray, g: FloatArray, first: int, stop: int, count: int) -> None:
     """Add Σ_k r_k x to g for k from `first` to `stop`, `count` (a constant) rows at a time."""
     for k in range(first, stop, count):
         some, weights = pick(X, rows, k, count), column(r, k, count)
@@ -64,7 +69,10 @@ def combine(X, rows, r, g, first, stop, count):
 
 
 @kernel(inline=True)
-def single_rows(X, y, rows, beta, s, radius, normalisation, r, G, Q, t, c):
+def single_rows(
+    X: FloatArray, y: FloatArray, rows: IntArray, beta: FloatArray, s: FloatArray, radius: float, normalisation: float,
+    r: FloatArray, G: FloatArray, Q: FloatArray, t: FloatArray, c: FloatArray,
+) -> None:  # fmt: skip
     """Write r (rows,), Σ r̃ x into G and Σ c r r̃ x² into Q (d,), every row perturbed alone, rho = radius · c.
 
     Rows in the order of `residual_gradient`; t and c are left with r̃ and c r r̃.
@@ -85,7 +93,10 @@ def single_rows(X, y, rows, beta, s, radius, normalisation, r, G, Q, t, c):
 
 
 @kernel(inline=True)
-def perturbed_residuals(X, y, rows, beta, s, radius, normalisation, r, t, c, first, stop, count):
+def perturbed_residuals(
+    X: FloatArray, y: FloatArray, rows: IntArray, beta: FloatArray, s: FloatArray, radius: float, normalisation: float,
+    r: FloatArray, t: FloatArray, c: FloatArray, first: int, stop: int, count: int,
+) -> None:  # fmt: skip
     """Write r_k, r̃_k into t and c r r̃ into c for k from `first` to `stop`, `count` (a constant) rows at a time."""
     for k in range(first, stop, count):
         some, products, squares, cubes = pick(X, rows, k, count), zeros(count), zeros(count), zeros(count)
@@ -107,7 +118,10 @@ def perturbed_residuals(X, y, rows, beta, s, radius, normalisation, r, t, c, fir
 
 
 @kernel(inline=True)
-def combine_squares(X, rows, t, c, G, Q, first, stop, count):
+def combine_squares(
+    X: FloatArray, rows: IntArray, t: FloatArray, c: FloatArray, G: FloatArray, Q: FloatArray, first: int, stop: int,
+    count: int,
+) -> None:  # fmt: skip
     """Add Σ_k t_k x_k to G and Σ_k c_k x_k² to Q for k from `first` to `stop`, `count` (a constant) rows at a time."""
     for k in range(first, stop, count):
         some, a, b = pick(X, rows, k, count), column(t, k, count), column(c, k, count)
@@ -118,7 +132,7 @@ def combine_squares(X, rows, t, c, G, Q, first, stop, count):
 
 
 @kernel(inline=True)
-def sum_of_squares(r, size):
+def sum_of_squares(r: FloatArray, size: int) -> float:
     """Return Σ r_k² over the first `size` entries."""
     lanes, whole = zeros(1), size - size % LANES
     for k in range(0, whole, LANES):
@@ -129,7 +143,7 @@ def sum_of_squares(r, size):
     return total
 
 
-def powers_of(X: np.ndarray) -> np.ndarray:
+def powers_of(X: FloatArray) -> FloatArray:
     """Return x, x² and x³ of the rows of X (n, d) as columns, one below the other, (3d, n filled up with zeros).
 
     Nothing, (0, n filled up), of an X that is not near: reading three arrays would cost more than it saves.
@@ -138,7 +152,10 @@ def powers_of(X: np.ndarray) -> np.ndarray:
 
 
 @kernel(inline=True)
-def all_single_rows(powers, X, y, beta, s, radius, normalisation, rows_of, G, Q):
+def all_single_rows(
+    powers: FloatArray, X: FloatArray, y: FloatArray, beta: FloatArray, s: FloatArray, radius: float,
+    normalisation: float, rows_of: FloatArray, G: FloatArray, Q: FloatArray,
+) -> None:  # fmt: skip
     """Do what `single_rows` does for all rows of X in order, and sum nothing across a register.
 
     `powers` as of `powers_of`; y (n filled up with zeros,); rows_of (3, ≥ n) gets r, r̃ and c r r̃.
@@ -163,7 +180,10 @@ def all_single_rows(powers, X, y, beta, s, radius, normalisation, rows_of, G, Q)
 
 
 @kernel
-def perturb_columns(powers, y, beta, s, radius, normalisation, rows_of, at, like):
+def perturb_columns(
+    powers: FloatArray, y: FloatArray, beta: FloatArray, s: FloatArray, radius: float, normalisation: float,
+    rows_of: FloatArray, at: int, like: tuple[int, ...],
+) -> None:  # fmt: skip
     """Write r, r̃ and c r r̃ of the samples from `at` on, eight for every item of `like`."""
     d = len(powers) // 3
     products, squares, cubes = blank(like), blank(like), blank(like)
@@ -186,7 +206,9 @@ def perturb_columns(powers, y, beta, s, radius, normalisation, rows_of, at, like
 
 
 @kernel
-def combine_columns(X, rows_of, G, Q, at, like):
+def combine_columns(
+    X: FloatArray, rows_of: FloatArray, G: FloatArray, Q: FloatArray, at: int, like: tuple[int, ...]
+) -> None:
     """Write Σ r̃ x into G and Σ c r r̃ x² into Q for the coordinates from `at` on, eight for every item of `like`."""
     g, q = blank(like), blank(like)
     for k in range(len(X)):

@@ -2,6 +2,7 @@
 
 import numbers
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from simulate.parameters import choice, integer, real, reject, sequence
 from simulate.regression import RegressionFile, SparseRegression, load_regression
 from simulate.run import Result, Specification, recorded_steps
 from simulate.streams import stream
+from simulate.types import FloatArray
 from simulate.update import Batches, Phase, Rule, train
 
 STEP_RULES = ("gd", "sgd", "n-sam", "1-sam", "m-sam", "stochastic-1-sam")
@@ -51,7 +53,7 @@ class DiagonalSpec(Specification):
     record: tuple[float, ...] = ()
     sharpness: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Check every parameter once; raises ValueError."""
         if not isinstance(self.data, SparseRegression | RegressionFile):
             reject("data", self.data, "a SparseRegression or a RegressionFile")
@@ -112,7 +114,7 @@ class DiagonalSpec(Specification):
         return run(self)
 
 
-def _scale(alpha):
+def _scale(alpha: Any) -> float | tuple[float, ...]:
     """Return alpha as a float, or a tuple of floats, all > 0: w = 0 is a fixed point and never moves."""
     if isinstance(alpha, numbers.Real):
         return real("alpha", alpha, strict=True)
@@ -121,14 +123,14 @@ def _scale(alpha):
     return values or reject("alpha", alpha, allowed)
 
 
-def _share(name, value):
+def _share(name: str, value: Any) -> float:
     """Return a number within [0, 1], or raise ParameterError."""
     if real(name, value) > 1.0:
         reject(name, value, "a finite number >= 0 and <= 1")
     return real(name, value)
 
 
-def _times(record):
+def _times(record: Any) -> tuple[float, ...]:
     return tuple(real("record", time) for time in sequence("record", record, "a sequence of times >= 0"))
 
 
@@ -151,13 +153,13 @@ class DiagonalResult(Result):
     test_loss: float
     l1_norm: float
     loss_integral: float
-    beta: np.ndarray
-    log_alpha_eff: np.ndarray
-    teacher: np.ndarray
+    beta: FloatArray
+    log_alpha_eff: FloatArray
+    teacher: FloatArray
     history: dict[str, np.ndarray]
 
 
-def train_network(spec: DiagonalSpec, network: DiagonalNetwork):
+def train_network(spec: DiagonalSpec, network: DiagonalNetwork) -> tuple[str, int, dict[str, np.ndarray]]:
     """Train `network` in place as a discrete `spec` says; return (status, steps, records) as `update.train` does."""
     n = len(network.instance.y)
     stochastic = spec.rule in STOCHASTIC

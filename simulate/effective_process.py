@@ -18,6 +18,7 @@ that is off exerts none: they are taken out. (A neuron counts once, by its highe
 Brownian motion, so that maxima come in clusters, however short the blocks are.)
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from scipy.special import expit
 from simulate.limit_system import CURVES, LimitRun, advance, block_steps, mean_loss, most_blocks
 from simulate.parameters import integer, real
 from simulate.streams import stream
+from simulate.types import FloatArray
 
 WINDOW = 0.1  # how far below 0 the highest maximum may lie; its density is taken as even over that
 
@@ -38,11 +40,11 @@ class GaussianPaths:
     the white noise (blocks, paths) of the paths; both grow by doubling.
     """
 
-    def __init__(self, scale, jitter=1e-10):
+    def __init__(self, scale: float, jitter: float = 1e-10) -> None:
         self.scale, self.jitter = scale, jitter
-        self.recorded, self.drawn, self.factor = None, None, np.zeros((0, 0))
+        self.recorded, self.drawn, self.factor = np.zeros((0, 0)), np.zeros((0, 0)), np.zeros((0, 0))
 
-    def extend(self, row, white):
+    def extend(self, row: FloatArray, white: FloatArray) -> FloatArray:
         """Take the coefficients' next row (entries,) and white noise of any shape; return the paths' next values."""
         last = len(self.factor)
         self.recorded = _with_row(self.recorded, last, row)
@@ -51,12 +53,13 @@ class GaussianPaths:
         known = solve_triangular(self.factor, covariance[:last], lower=True) if last else np.zeros(0)
         left = max(covariance[last] - known @ known, self.jitter * covariance[last])
         self.factor = np.block([[self.factor, np.zeros((last, 1))], [known, np.sqrt(left)]])
-        return (self.factor[last] @ self.drawn[: last + 1]).reshape(white.shape)
+        values: FloatArray = self.factor[last] @ self.drawn[: last + 1]
+        return values.reshape(white.shape)
 
 
-def _with_row(rows, count, row):
+def _with_row(rows: FloatArray, count: int, row: FloatArray) -> FloatArray:
     """Return an array that holds `count` rows of `rows` and then `row`: the same one where there is room."""
-    if rows is None or count == len(rows):
+    if count == len(rows):
         grown = np.empty((max(32, 2 * count), len(row)))
         if count:
             grown[:count] = rows
@@ -66,8 +69,9 @@ def _with_row(rows, count, row):
 
 
 def run_effective_process(
-    samples, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.0, reaction=True, max_steps=10**6, share=None
-) -> LimitRun:
+    samples: int, m: int, c: float, p: float = 0.1, eps: float = 0.01, e0: float = 0.1, seed: int = 0,
+    start: float = 0.0, met: float = 0.0, reaction: bool = True, max_steps: int = 10**6, share: float | None = None,
+) -> LimitRun:  # fmt: skip
     """Follow a population of samples with m own and m other neurons each to training loss eps.
 
     Without `reaction` the field is that of a g without symmetry. A share p of the samples, rounded, is flipped. With
@@ -165,7 +169,7 @@ def run_effective_process(
     )
 
 
-def _extend(paths, rows, white, own, other):
+def _extend(paths: GaussianPaths, rows: Sequence[FloatArray], white: FloatArray, own: Any, other: Any) -> None:
     """Put the paths' next values, of a class's neurons, in the place of their white noise (2, n, ·).
 
     rows: Phi and kicks, of which the class has those of its `own` and of `other` samples.

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -19,7 +19,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -52,12 +52,12 @@ class WorkersLost(RuntimeError):
     """The workers, or the scheduler, are gone; what they had finished has been given."""
 
 
-def worker_count(workers) -> int:
+def worker_count(workers: Any) -> int:
     """Return how many worker processes are asked for; ParameterError if this machine would not bear them."""
     return integer("workers", workers, 1, 4 * (os.cpu_count() or 1))
 
 
-def single_threaded():
+def single_threaded() -> AbstractContextManager[object]:
     """Return a context in which BLAS uses one thread; workers are in it for good."""
     return threadpool_limits(1) if not _pinned else nullcontext()
 
@@ -69,7 +69,7 @@ _pinned: list[Any] = []
 _MALLOC = ((-3, 32 << 20), (-1, 256 << 20))
 
 
-def _settle():
+def _settle() -> None:
     """Make a worker of this process: one BLAS thread, and memory that is kept when it is freed."""
     if not _pinned:
         _pinned.append(threadpool_limits(1))
@@ -79,7 +79,7 @@ def _settle():
                 mallopt(option, size)
 
 
-def _start_workers(pool, workers):
+def _start_workers(pool: Executor, workers: int) -> None:
     """Start the workers of a pool with interrupts blocked for good: from the first moment they are for the client."""
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -89,14 +89,15 @@ def _start_workers(pool, workers):
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
-def _start_worker():
+def _start_worker() -> None:
     threading.Thread(target=_end_with_client, daemon=True).start()
     _settle()
 
 
-def _end_with_client():
+def _end_with_client() -> None:
     """End this worker when the client was killed; it would wait for work for ever."""
-    parent_process().join()
+    client: Any = parent_process()
+    client.join()
     os._exit(1)
 
 
@@ -109,13 +110,13 @@ def _attempt(spec: Specification) -> Outcome:
         return Failure(f"{type(error).__name__}: {error}")
 
 
-def _run_chunk(specs) -> tuple[list[Outcome], float]:
+def _run_chunk(specs: Sequence[Specification]) -> tuple[list[Outcome], float]:
     """Return the outcomes of a chunk and the seconds that it took."""
     start = time.perf_counter()
     return [_attempt(spec) for spec in specs], time.perf_counter() - start
 
 
-def _run_chunk_there(specs, kernels):
+def _run_chunk_there(specs: Sequence[Specification], kernels: str) -> tuple[list[Outcome], float]:
     if fingerprint() != kernels:
         raise ParameterError(f"kernels = {fingerprint()!r} on a worker: must be those of the client ({kernels})")
     _settle()
@@ -123,7 +124,7 @@ def _run_chunk_there(specs, kernels):
 
 
 @contextmanager
-def executor_of(workers: int = 1, scheduler: str | None = None):
+def executor_of(workers: int = 1, scheduler: str | None = None) -> Iterator[tuple[Executor | None, Callable[[], int]]]:
     """Give (executor, slots): None for this process, a pool of processes, or that of a cluster at an address.
 
     `slots()` is how many chunks run at a time; a cluster's workers may come and go.
@@ -132,8 +133,8 @@ def executor_of(workers: int = 1, scheduler: str | None = None):
         with _cluster(scheduler) as client:
 
             @lru_cache(1)
-            def threads(second):
-                return max(1, sum(client.nthreads().values()))
+            def threads(second: int) -> int:
+                return max(1, int(sum(client.nthreads().values())))
 
             yield client.get_executor(pure=False, retries=3), lambda: threads(int(time.monotonic()))
     elif workers == 1:
@@ -147,7 +148,7 @@ def executor_of(workers: int = 1, scheduler: str | None = None):
             pool.shutdown(cancel_futures=True)
 
 
-def _cluster(address):
+def _cluster(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError as error:
@@ -210,7 +211,7 @@ def completed(
             future.cancel()
 
 
-def _next_size(size, count, seconds):
+def _next_size(size: int, count: int, seconds: float) -> int:
     """Return the size of the next chunks: as many runs as fit `CHUNK_SECONDS`, growing at most fourfold."""
     fitting = CHUNK_SECONDS * count / max(seconds, 1e-9)
     return int(max(1, min(fitting, 4 * size, _LARGEST_CHUNK)))

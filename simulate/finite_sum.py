@@ -7,6 +7,7 @@ rho = 0, USAM at lam = 0 and SAM at lam = 1. The kernels follow y = x − x* (se
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,8 @@ from simulate.lanes import LANES, borrowed, padded, row, write
 from simulate.objective import FiniteSum, excess, gradient, inner, slope
 from simulate.parameters import choice, real, reject
 from simulate.sampling import Sampling
-from simulate.update import DIVERGED, RUNNING, perturbation_scale
+from simulate.types import FloatArray, IntArray
+from simulate.update import DIVERGED, RUNNING, Rule, perturbation_scale
 
 SCHEDULES = ("constant", "decreasing", "horizon")
 RADII = ("constant", "decreasing", "root")
@@ -41,7 +43,7 @@ class Schedule:
     radii: str = "constant"
     horizon: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Check every parameter once; raises ValueError."""
         choice("schedule", self.steps, SCHEDULES)
         choice("radii", self.radii, RADII)
@@ -49,7 +51,7 @@ class Schedule:
         real("radius (rho)", self.radius)
         real("decay", self.decay, strict=True)
 
-    def at(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+    def at(self, first: int, last: int) -> tuple[FloatArray, FloatArray]:
         """Return (gamma_t, rho_t) of the steps first … last − 1, each (last − first,)."""
         gamma, rho = np.full(last - first, self.step_size), np.full(last - first, self.radius)
         t = np.arange(first, last, dtype=float) if "decreasing" in (self.steps, self.radii) else np.empty(0)
@@ -66,7 +68,10 @@ class Schedule:
 
 
 @kernel(inline=True)
-def step(loss, A, offsets, targets, rows, weights, reg, anchor, gamma, radius, normalisation, y, g, v):
+def step(
+    loss: int, A: FloatArray, offsets: FloatArray, targets: FloatArray, rows: IntArray, weights: FloatArray, reg: float,
+    anchor: FloatArray, gamma: float, radius: float, normalisation: float, y: FloatArray, g: FloatArray, v: FloatArray,
+) -> float:  # fmt: skip
     """Take one step of the module on y (d,) in place; return ‖g_S‖² before it. g and v (d,) are scratch."""
     square = gradient(loss, A, offsets, targets, rows, weights, reg, anchor, y, g)
     if radius > 0.0:
@@ -80,7 +85,10 @@ def step(loss, A, offsets, targets, rows, weights, reg, anchor, gamma, radius, n
 
 
 @kernel(inline=True)
-def single_step(loss, a, offset, product, norm, target, w, reg, anchor, gamma, radius, normalisation, y):
+def single_step(
+    loss: int, a: FloatArray, offset: float, product: float, norm: float, target: float, w: float, reg: float,
+    anchor: FloatArray, gamma: float, radius: float, normalisation: float, y: FloatArray,
+) -> float:  # fmt: skip
     """Take one `step` whose gradient is w (phi' a + reg x), a (d,) of squared norm `norm`; product = ⟨a, x*⟩.
 
     Along the perturbation c g the row's own product moves by c w (phi' ‖a‖² + reg ⟨a, x⟩), so that one pass to read y
@@ -114,9 +122,11 @@ def single_step(loss, a, offset, product, norm, target, w, reg, anchor, gamma, r
 
 @kernel
 def advance_finite_sum(
-    y, loss, A, offsets, products, norms, targets, reg, anchor, per_sample, order, origin, first, last, sample_weights,
-    gammas, radii, normalisation, marks, kept, columns, rows, weights,
-):  # fmt: skip
+    y: FloatArray, loss: int, A: FloatArray, offsets: FloatArray, products: FloatArray, norms: FloatArray,
+    targets: FloatArray, reg: float, anchor: FloatArray, per_sample: int, order: IntArray, origin: int, first: int,
+    last: int, sample_weights: FloatArray, gammas: FloatArray, radii: FloatArray, normalisation: float, marks: IntArray,
+    kept: FloatArray, columns: FloatArray, rows: IntArray, weights: FloatArray,
+) -> tuple[int, int, int]:  # fmt: skip
     """Take steps first … last − 1 on y (d,) in place; return the step reached, its code and the marks kept.
 
     order (steps, tau) holds the samples of the steps from `origin` on (one row: of every step), gammas and radii those
@@ -156,7 +166,9 @@ def advance_finite_sum(
 
 
 @kernel(inline=True)
-def map_borrowed(y, A, order, anchor, kept, columns):
+def map_borrowed(
+    y: FloatArray, A: FloatArray, order: IntArray, anchor: FloatArray, kept: FloatArray, columns: FloatArray
+) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, FloatArray]:
     """Return the arrays without a share in their ownership (see `simulate.lanes.borrowed`)."""
     return borrowed(y), borrowed(A), borrowed(order), borrowed(anchor), borrowed(kept), borrowed(columns)
 
@@ -167,7 +179,7 @@ class Descent:
     `train`'s step size is that of the schedule, which alone knows how it goes on; the rule decides lam.
     """
 
-    def __init__(self, problem: FiniteSum, sampling: Sampling, schedule: Schedule, start: np.ndarray):
+    def __init__(self, problem: FiniteSum, sampling: Sampling, schedule: Schedule, start: FloatArray) -> None:
         self.problem, self.sampling, self.schedule = problem, sampling, schedule
         self._dimension = len(problem.anchor)
         self._y = padded(start - problem.anchor)
@@ -177,7 +189,7 @@ class Descent:
         self._scratch = padded(np.zeros((2, self._y.size))), np.empty(rows, np.int64), np.empty(rows)
 
     @property
-    def x(self) -> np.ndarray:
+    def x(self) -> FloatArray:
         """The present point (d,)."""
         return self.problem.anchor + self._y[: self._dimension]
 
@@ -189,19 +201,23 @@ class Descent:
         """Return whether the point is finite, and so are the squares of its coordinates."""
         return bool((np.abs(self._y) < _LARGEST).all())
 
-    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss, marks=()):
+    def advance(
+        self, order: IntArray, first_epoch: int, first: int, last: int, batch_size: int, step_size: float, rule: Rule,
+        stop_loss: float, marks: Sequence[int] | IntArray = (),
+    ) -> tuple[int, int, dict[str, np.ndarray]]:  # fmt: skip
         """See `simulate.update.Model`; `stop_loss` is not tested."""
         problem, marks = self.problem, np.asarray(marks, dtype=np.int64)
         kept = np.empty((marks.size, self._y.size))
+        columns, rows, weights = self._scratch
         step, code, count = advance_finite_sum(
             self._y, problem.code, problem.padded_A, problem.offsets, self._products, self._norms, problem.targets,
             problem.reg, problem.padded_anchor, problem.rows, np.ascontiguousarray(order, dtype=np.int64), first_epoch,
             first, last, self.sampling.weights, *self.schedule.at(first, last), rule.normalisation, marks, kept,
-            *self._scratch,
+            columns, rows, weights,
         )  # fmt: skip
         return step, code, {"y": kept[:count]} if count else {}
 
-    def observe(self, batch, rule) -> dict[str, np.ndarray]:
+    def observe(self, batch: IntArray, rule: Rule) -> dict[str, np.ndarray]:
         """Return the present state; `describe` makes records of it."""
         return {"y": self._y.copy()}
 
@@ -217,8 +233,10 @@ class Descent:
 
 @kernel
 def enumerate_paths(
-    loss, A, offsets, targets, reg, anchor, start, V, P, gammas, radii, normalisation, floor, gaps, squares
-):  # fmt: skip
+    loss: int, A: FloatArray, offsets: FloatArray, targets: FloatArray, reg: FloatArray, anchor: FloatArray,
+    start: FloatArray, V: FloatArray, P: FloatArray, gammas: FloatArray, radii: FloatArray, normalisation: FloatArray,
+    floor: FloatArray, gaps: FloatArray, squares: FloatArray,
+) -> None:  # fmt: skip
     """Write E[f(x_t) − f*] and E‖∇f(x_t)‖², t = 0 … T, of N problems at once, over all K^T draws of each.
 
     Problems (N, …): A (N, R, d), d a multiple of 8, offsets, targets (N, R), reg (N,), anchor, start = x_0 − x* (N, d),
@@ -265,7 +283,9 @@ def enumerate_paths(
             choice_at[t] = 0
 
 
-def expected_path(problem: FiniteSum, sampling: Sampling, schedule: Schedule, normalisation, start, steps):
+def expected_path(
+    problem: FiniteSum, sampling: Sampling, schedule: Schedule, normalisation: float, start: FloatArray, steps: int
+) -> tuple[FloatArray, FloatArray]:
     """Return exact E[f(x_t) − f*] and E‖∇f(x_t)‖², t = 0 … steps (each (steps + 1,)), over every draw of every step."""
     V, P = sampling.law()
     if steps * math.log(max(len(P), 1)) > math.log(_PATHS):
@@ -281,7 +301,9 @@ def expected_path(problem: FiniteSum, sampling: Sampling, schedule: Schedule, no
     return gaps[0], squares[0]
 
 
-def expected_quadratic(problem: FiniteSum, sampling: Sampling, schedule: Schedule, start, steps):
+def expected_quadratic(
+    problem: FiniteSum, sampling: Sampling, schedule: Schedule, start: FloatArray, steps: int
+) -> FloatArray:
     """Return exact E[f(x_t) − f*], t = 0 … steps, of the unnormalised rules (lam = 0) on a quadratic, for any T.
 
     The step is affine in (y, 1): with g_S = H y + c it is y − gamma ((H + rho H²) y + (I + rho H) c), and

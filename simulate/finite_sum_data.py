@@ -9,6 +9,8 @@ Targets are ⟨a, x°⟩ + noise_std N(0, 1) with ‖x°‖ = 1; signs of them a
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from simulate.objective import FiniteSum, finite_sum
 from simulate.parameters import choice, integer, real, reject
 from simulate.run import DataFile
 from simulate.streams import stream
+from simulate.types import FloatArray
 
 OBJECTIVES = {
     "least-squares": "square", "ridge": "square", "quadratic": "square", "logistic": "logistic", "pl": "sine",
@@ -36,7 +39,7 @@ class DrawnSum:
     spread: float = 1.0
     full_rank: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Check every parameter once; raises ValueError."""
         samples = integer("samples (n)", self.samples, 1, 10**6)
         dimension = integer("dimension (d)", self.dimension, 1, 10**5)
@@ -63,7 +66,7 @@ class GivenSum:
     x0: tuple[float, ...]
     samples: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Check every number and shape once; raises ValueError."""
         A, b, x0 = (_plain(name, getattr(self, name), ndim) for name, ndim in (("A", 2), ("b", 1), ("x0", 1)))
         _check_shapes(A, b, x0)
@@ -74,7 +77,7 @@ class GivenSum:
             object.__setattr__(self, "samples", integer("samples (n)", self.samples, 1, len(b)))
 
 
-def _plain(name, values, ndim):
+def _plain(name: str, values: Any, ndim: int) -> FloatArray:
     """Return nested sequences of finite real numbers as an array, or raise ParameterError."""
     try:
         array = np.array(values)
@@ -86,7 +89,7 @@ def _plain(name, values, ndim):
     return array.astype(float) + 0.0
 
 
-def _check_shapes(A, b, x0):
+def _check_shapes(A: np.ndarray, b: np.ndarray, x0: np.ndarray) -> None:
     """Raise ParameterError unless A (n, d), b (n,) and x0 (d,) fit."""
     if A.ndim != 2 or A.size == 0:
         reject("A", f"shape {A.shape}", "shape (n, d), neither 0")
@@ -101,15 +104,16 @@ class SumFile(DataFile):
     """The user's own A, b and, optionally, x0 (see `read_sum`), known by their content."""
 
 
-def _rotated(rng, rows, dimension, spectrum):
+def _rotated(rng: np.random.Generator, rows: int, dimension: int, spectrum: FloatArray) -> FloatArray:
     """Return √rows U diag(√spectrum) Vᵀ (rows, dimension) in random bases."""
     rank = len(spectrum)
     U = np.linalg.qr(rng.standard_normal((rows, rank)))[0]
     V = np.linalg.qr(rng.standard_normal((dimension, rank)))[0]
-    return np.sqrt(rows) * (U * np.sqrt(spectrum)) @ V.T
+    rotated: FloatArray = np.sqrt(rows) * (U * np.sqrt(spectrum)) @ V.T
+    return rotated
 
 
-def draw_sum(data: DrawnSum, seed: int):
+def draw_sum(data: DrawnSum, seed: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return rows A (n·k, d), noiseless targets (n·k,), x° (d,) and the noise (n·k,) of a seed."""
     n, d = data.samples, data.dimension
     k = d if data.full_rank else 1
@@ -127,7 +131,7 @@ def draw_sum(data: DrawnSum, seed: int):
     return A, A @ solution, solution, data.noise_std * stream("noise", seed, rows=n * k).standard_normal(n * k)
 
 
-def read_sum(path):
+def read_sum(path: str | Path) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return A (n, d), b (n,) and x0 (d,) of the user's .npz file, never unpickled; x0 is 0 if the file has none.
 
     Raises ParameterError naming the key at fault.
@@ -140,7 +144,9 @@ def read_sum(path):
 
 
 @lru_cache(maxsize=1)  # a problem's steps are found, its run made and its constants printed from one decomposition
-def load_sum(data, objective: str, reg: float, seed: int) -> tuple[FiniteSum, np.ndarray]:
+def load_sum(
+    data: DrawnSum | GivenSum | SumFile, objective: str, reg: float, seed: int
+) -> tuple[FiniteSum, FloatArray]:
     """Return the problem of a specification and its start x_0 (d,): 0 unless the data say otherwise.
 
     The wave starts at x°: at 0 every gradient of it is 0.

@@ -11,6 +11,7 @@ from simulate.parameters import choice, integer, real, reject, sequence
 from simulate.run import Result, Specification, recorded_steps
 from simulate.sampling import SAMPLINGS, Sampling, sampling
 from simulate.streams import stream
+from simulate.types import FloatArray
 from simulate.update import Phase, Rule, train
 
 
@@ -75,7 +76,7 @@ class FiniteSumSpec(Specification):
             record=recorded_steps(self.record),
         )
 
-    def load(self) -> tuple[FiniteSum, Sampling, np.ndarray]:
+    def load(self) -> tuple[FiniteSum, Sampling, FloatArray]:
         """Return the problem, its sampling and the start x_0 (d,)."""
         seed = self.seed if self.data_seed is None else self.data_seed
         problem, start = load_sum(self.data, self.objective, self.reg, seed)
@@ -99,8 +100,8 @@ class FiniteSumResult(Result):
     gap: float
     gradient_norm: float
     distance: float
-    x: np.ndarray
-    anchor: np.ndarray
+    x: FloatArray
+    anchor: FloatArray
     history: dict[str, np.ndarray]
 
 

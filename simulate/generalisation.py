@@ -9,13 +9,17 @@ noise patches). f = 0 counts one half. The error against observed labels is p + 
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
 from simulate.compiled import kernel
+from simulate.conv import Network
+from simulate.types import FloatArray, IntArray
 
 REPLICATES, LOG2_POINTS = 8, 10
 MAXIMUM_DIMENSION = qmc.Sobol.MAXDIM
@@ -24,14 +28,15 @@ _PRECISION = 0.3  # standard error of what points reach, in that of as many inde
 
 
 @lru_cache(maxsize=8)
-def _normal_points(dimension, log2_points=LOG2_POINTS):
+def _normal_points(dimension: int, log2_points: int = LOG2_POINTS) -> FloatArray:
     """Independently scrambled Sobol nets mapped to normals, (REPLICATES, 2^log2_points, dimension)."""
     nets = [qmc.Sobol(dimension, rng=np.random.default_rng(k)).random_base2(log2_points) for k in range(REPLICATES)]
     smallest = 2.0**-54  # a scrambled net may hold an exact 0
-    return ndtri(np.clip(np.stack(nets), smallest, 1.0 - 2.0**-53))
+    points: FloatArray = ndtri(np.clip(np.stack(nets), smallest, 1.0 - 2.0**-53))
+    return points
 
 
-def clean_error(network, noise_std: float) -> tuple[float, float]:
+def clean_error(network: Network, noise_std: float) -> tuple[float, float]:
     """Return (e, standard error of e) of a network by randomised quasi-Monte Carlo.
 
     The standard error comes from `REPLICATES` independent scramblings of 2^LOG2_POINTS points each; networks of `WIDE`
@@ -47,7 +52,7 @@ def clean_error(network, noise_std: float) -> tuple[float, float]:
     positive, negative, covariance = found
     signs, m, count = network.signs, len(covariance) // 2, instance.noise_count
     if instance.noise_weight == 0.0 or count == 0:
-        X = np.zeros((REPLICATES, 1))
+        X: Any = np.zeros((REPLICATES, 1))
     else:
         points, factor = _normal_points(2 * m * count), _principal_factor(covariance)
         patches = points.reshape(*points.shape[:2], 2 * m, count) if count > 1 else points[..., None]
@@ -56,7 +61,9 @@ def clean_error(network, noise_std: float) -> tuple[float, float]:
     return _summary(0.5 * (_below(X, -positive) + _below(-X, negative)))
 
 
-def smoothed_error(network, noise_std: float, log2_lines=(LOG2_POINTS,)) -> tuple[float, float]:
+def smoothed_error(
+    network: Network, noise_std: float, log2_lines: Sequence[int] = (LOG2_POINTS,)
+) -> tuple[float, float]:
     """Return (e, standard error of e) as `clean_error` does, on lines in the place of points.
 
     Σ_r J_r⟨w_r, xi⟩ is the part of X that is linear, up to a factor. Along it X is piecewise linear, so that
@@ -86,7 +93,10 @@ def smoothed_error(network, noise_std: float, log2_lines=(LOG2_POINTS,)) -> tupl
 
 
 @kernel
-def _wrong_on_lines(J, leading, lines, kinks, order, positive, negative, wrong):
+def _wrong_on_lines(
+    J: FloatArray, leading: FloatArray, lines: FloatArray, kinks: FloatArray, order: IntArray, positive: float,
+    negative: float, wrong: FloatArray,
+) -> None:  # fmt: skip
     """Write ½ P(X < −positive) + ½ P(X > −negative) of every line (N, K) into wrong (N,); a tie counts one half."""
     for i in range(len(lines)):
         below = _below_on_line(J, leading, lines[i], kinks[i], order[i], -positive)
@@ -94,7 +104,9 @@ def _wrong_on_lines(J, leading, lines, kinks, order, positive, negative, wrong):
 
 
 @kernel
-def _below_on_line(J, leading, h, kinks, order, level):
+def _below_on_line(
+    J: FloatArray, leading: FloatArray, h: FloatArray, kinks: FloatArray, order: IntArray, level: float
+) -> float:
     """Return P(X < level) + ½ P(X = level) for X = Σ J relu(t leading + h) and t ~ N(0, 1)."""
     slope, offset = 0.0, 0.0
     for r in range(h.size):
@@ -123,28 +135,28 @@ def _below_on_line(J, leading, h, kinks, order, level):
 
 
 @kernel
-def _normal(x):
+def _normal(x: float) -> float:
     """Return the probability that a standard normal is below x."""
     return 0.5 * math.erfc(-x * math.sqrt(0.5))
 
 
-def _response(network, noise_std):
+def _response(network: Network, noise_std: float) -> tuple[float, float, FloatArray] | None:
     """Return a₊, a₋ and the covariance of ⟨W, xi⟩; None if they are not finite."""
     signal = network.projections()[:, 0]
     covariance = network.covariance() * noise_std**2
     if not (np.isfinite(signal).all() and np.isfinite(covariance).all()):
         return None
     signs, m = network.signs, len(signal) // 2
-    return signs @ np.maximum(signal, 0.0) / m, signs @ np.maximum(-signal, 0.0) / m, covariance
+    return float(signs @ np.maximum(signal, 0.0)) / m, float(signs @ np.maximum(-signal, 0.0)) / m, covariance
 
 
-def _principal_factor(C):
+def _principal_factor(C: FloatArray) -> FloatArray:
     """F with Fᵀ F = C, its rows by falling size: the leading coordinates of a Sobol net are its best."""
     values, vectors = np.linalg.eigh(C)
-    return (vectors * np.sqrt(np.maximum(values, 0.0)))[:, ::-1].T
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)), float)[:, ::-1].T
 
 
-def _quick_factor(C, leading=8):
+def _quick_factor(C: FloatArray, leading: int = 8) -> FloatArray:
     """F (8 rows more than C) with Fᵀ F = C; a few leading rows are nearly `_principal_factor`'s, the others Cholesky's.
 
     Rounding is met by 1e-12 of the mean variance, added to every one.
@@ -164,13 +176,13 @@ def _quick_factor(C, leading=8):
         return _principal_factor(C)
 
 
-def _summary(wrong):
+def _summary(wrong: FloatArray) -> tuple[float, float]:
     """Return the mean of `wrong` (REPLICATES, points) and its standard error."""
     means = wrong.mean(axis=1)
     return float(means.mean()), float(means.std(ddof=1) / np.sqrt(REPLICATES))
 
 
-def _below(X, level):
+def _below(X: FloatArray, level: float) -> FloatArray:
     """1 where X < level, ½ where X = level."""
     return 0.5 * (level > X) + 0.5 * (level >= X)
 

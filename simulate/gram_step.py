@@ -4,6 +4,7 @@ Up to its sign J_r, row r of D is one number c_k wherever H[r, k] > 0, so row r 
 over the columns that are on: a minority. Which ones are on is kept as bits, a word a panel of up to 64 columns; a panel
 of the sum stays in vector registers while the bits are walked, which leaves out the zeros of the product D G.
 Whatever else is done to a row is done in one pass over it, and the exponentials of the logits come eight at a time.
+What is done to the samples alone is put in place of its calls: handing ten arrays over takes a quarter of a small step.
 
 Arrays have `panels · 8 · len(panel)` columns, `panel` being a tuple as long as a panel has strips of eight: a length
 that the compiler knows. Column 0 belongs to mu, and its D to the sign of H[r, 0]: it is never among the bits.
@@ -16,6 +17,7 @@ import numpy as np
 from simulate.compiled import kernel
 from simulate.lanes import LANES, borrowed
 from simulate.strips import at_least, blank, exponential, lay, lowest, masked, positive_bits, strip, summed
+from simulate.types import BitArray, FloatArray, IntArray
 from simulate.update import DIVERGED, RUNNING, STOPPED, perturbation_scale
 
 ONE = np.uint64(1)
@@ -30,7 +32,7 @@ def panels_of(columns: int) -> tuple[int, int]:
 
 
 @kernel
-def aligned(rows, columns):
+def aligned(rows: int, columns: int) -> FloatArray:
     """Return zeros (rows, columns) that start on a cache line of 64 bytes.
 
     With columns a multiple of 8 no vector of a row straddles two lines, which would make its load twice as dear.
@@ -41,7 +43,10 @@ def aligned(rows, columns):
 
 
 @kernel
-def look(H, JDG, scale, on, sums, signal, panel):
+def look(
+    H: FloatArray, JDG: FloatArray, scale: float, on: BitArray, sums: FloatArray, signal: FloatArray,
+    panel: tuple[int, ...],
+) -> float:  # fmt: skip
     """Tell what of P = H + scale · D G is on, and the sums over rows that make the logits; JDG is J D G.
 
     `on` (2m, panels) gets the bits of P > 0, sums (1, columns) gets Σ_r J_r relu(P[r, k]) and signal (2m,) P[:, 0].
@@ -64,7 +69,7 @@ def look(H, JDG, scale, on, sums, signal, panel):
 
 
 @kernel(inline=True)
-def opposite_signal(signal):
+def opposite_signal(signal: FloatArray) -> float:
     """Return Σ_r J_r relu(−P[r, 0]) from P[:, 0], what −mu makes of the rows."""
     total = 0.0
     for r in range(signal.size):
@@ -72,8 +77,11 @@ def opposite_signal(signal):
     return total
 
 
-@kernel
-def gather_margins(sums, opposite, labels, signal_labels, noise_weight, noise_count, samples, count, m, z):
+@kernel(inline=True)
+def gather_margins(
+    sums: FloatArray, opposite: float, labels: FloatArray, signal_labels: FloatArray, noise_weight: float,
+    noise_count: int, samples: IntArray, count: int, m: int, z: FloatArray,
+) -> None:  # fmt: skip
     """Write the margins y f of the first `count` of `samples` into z (1, n + 8), from what `look` has summed."""
     for j in range(count):
         i = np.uint64(samples[j])  # unsigned, for an index that may be negative costs a test
@@ -86,7 +94,7 @@ def gather_margins(sums, opposite, labels, signal_labels, noise_weight, noise_co
 
 
 @kernel
-def mean_loss(margins):
+def mean_loss(margins: FloatArray) -> float:
     """Return the mean of log(1 + e^{−z}) over the margins z = y f, each within 2 ulps."""
     total = 0.0
     for z in margins:
@@ -95,7 +103,7 @@ def mean_loss(margins):
 
 
 @kernel
-def slopes(margins, n, s):
+def slopes(margins: FloatArray, n: int, s: FloatArray) -> float:
     """Write s = 1/(1 + e^z) of n margins z and return their mean, a lower bound of the loss; NaN stays NaN.
 
     s is within 2 ulps; below e^−708.74 it is 0. margins and s are (1, n + 8) at least; past the n, s holds zeros.
@@ -113,8 +121,11 @@ def slopes(margins, n, s):
     return summed(total) / n
 
 
-@kernel
-def weigh(labels, signal_labels, noise_weight, noise_count, samples, count, s, m, c):
+@kernel(inline=True)
+def weigh(
+    labels: FloatArray, signal_labels: FloatArray, noise_weight: float, noise_count: int, samples: IntArray, count: int,
+    s: FloatArray, m: int, c: FloatArray,
+) -> None:  # fmt: skip
     """Write c (2, columns): J_r D[r, k] is c[0, k] where H[r, k] > 0, and c[1, 0] where H[r, 0] < 0.
 
     Only the columns of the batch are written, the first `count` of `samples`; s (1, n + 8) holds their 1/(1 + e^{y f}).
@@ -133,7 +144,7 @@ def weigh(labels, signal_labels, noise_weight, noise_count, samples, count, s, m
 
 
 @kernel
-def mark(samples, count, noise_count, members, panel):
+def mark(samples: IntArray, count: int, noise_count: int, members: BitArray, panel: tuple[int, ...]) -> None:
     """Write the bits of the columns of the first `count` of `samples` into members (panels,)."""
     width = LANES * len(panel)
     members[:] = 0
@@ -144,14 +155,17 @@ def mark(samples, count, noise_count, members, panel):
 
 
 @kernel
-def weigh_signal(c, signal, weights):
+def weigh_signal(c: FloatArray, signal: FloatArray, weights: FloatArray) -> None:
     """Write J_r D[r, 0] into weights (2m,), D at `signal`, the column of mu."""
     for r in range(weights.size):
         weights[r] = c[0, 0] if signal[r] > 0.0 else (c[1, 0] if signal[r] < 0.0 else 0.0)
 
 
 @kernel(inline=True)
-def product(G, c, members, weight, on, r, at, panel):
+def product(
+    G: FloatArray, c: FloatArray, members: BitArray, weight: float, on: BitArray, r: int, at: int,
+    panel: tuple[int, ...],
+) -> FloatArray:  # fmt: skip
     """Return row r of J D G from column `at` on, a panel; `weight` is J_r D[r, 0]."""
     total = weight * strip(G, 0, at, panel)
     for w in range(on.shape[1]):
@@ -164,7 +178,10 @@ def product(G, c, members, weight, on, r, at, panel):
 
 
 @kernel
-def pull(G, c, members, weights, on, JDG, panel):
+def pull(
+    G: FloatArray, c: FloatArray, members: BitArray, weights: FloatArray, on: BitArray, JDG: FloatArray,
+    panel: tuple[int, ...],
+) -> float:  # fmt: skip
     """Write J D G into JDG (2m, columns) and return ‖∇L‖² = Σ D ∘ (D G).
 
     D is that of the batch of `members`, taken at the bits `on`; weights (2m,) are its J_r D[r, 0]. G is (columns,
@@ -187,7 +204,10 @@ def pull(G, c, members, weights, on, JDG, panel):
 
 
 @kernel
-def follow(H, G, c, members, weights, on, step_size, shrink, found, sums, signal, panel):
+def follow(
+    H: FloatArray, G: FloatArray, c: FloatArray, members: BitArray, weights: FloatArray, on: BitArray, step_size: float,
+    shrink: float, found: BitArray, sums: FloatArray, signal: FloatArray, panel: tuple[int, ...],
+) -> float:  # fmt: skip
     """H = shrink · H + step_size · D G, with what `look` tells of it, in one pass that never stores D G.
 
     D as in `pull`; `found` gets the bits of the new H.
@@ -213,7 +233,10 @@ def follow(H, G, c, members, weights, on, step_size, shrink, found, sums, signal
 
 
 @kernel
-def gain(A, c, members, weights, on, step_size, shrink, panel):
+def gain(
+    A: FloatArray, c: FloatArray, members: BitArray, weights: FloatArray, on: BitArray, step_size: float, shrink: float,
+    panel: tuple[int, ...],
+) -> None:  # fmt: skip
     """Set A = shrink · A + step_size · D, with the D of `pull`."""
     A, c, members, on = borrowed(A), borrowed(c), borrowed(members), borrowed(on)
     for q in range(on.shape[1]):
@@ -229,9 +252,10 @@ def gain(A, c, members, weights, on, step_size, shrink, panel):
 
 @kernel
 def advance_gram(
-    H, A, G, labels, signal_labels, noise_weight, noise_count,
-    order, first_epoch, first, last, batch_size, step_size, radius, normalisation, stop_loss, shrink, panel,
-):  # fmt: skip
+    H: FloatArray, A: FloatArray, G: FloatArray, labels: FloatArray, signal_labels: FloatArray, noise_weight: float,
+    noise_count: int, order: IntArray, first_epoch: int, first: int, last: int, batch_size: int, step_size: float,
+    radius: float, normalisation: float, stop_loss: float, shrink: float, panel: tuple[int, ...],
+) -> tuple[int, int]:  # fmt: skip
     """Take steps first … last − 1 on H and A in place; return the step reached and its code.
 
     H, A (2m, columns) and G (columns, columns), or one a row, are filled up with zeros from N + 1 columns on. shrink =
@@ -245,7 +269,6 @@ def advance_gram(
     c, sums, JDG = aligned(2, columns), aligned(1, columns), aligned(rows, columns)
     on, found = np.empty((rows, panels), np.uint64), np.empty((rows, panels), np.uint64)
     members, weights, signal = np.empty(panels, np.uint64), np.empty(rows), np.empty(rows)
-    structure = labels, signal_labels, noise_weight, noise_count
     mark(order[0], n, noise_count, members, panel)
     opposite = look(H, JDG, 0.0, on, sums, signal, panel)
     for step in range(first, last):
@@ -253,7 +276,7 @@ def advance_gram(
         samples = order[(epoch - first_epoch) % len(order), place * batch_size :]  # all n, where the loss is tested
         count = min(batch_size, samples.size)
         known = n if place == 0 else count
-        gather_margins(sums, opposite, *structure, samples, known, m, z)
+        gather_margins(sums, opposite, labels, signal_labels, noise_weight, noise_count, samples, known, m, z)
         bound = slopes(z, known, s)
         if place == 0:
             if not bound >= 0.0:
@@ -262,15 +285,15 @@ def advance_gram(
                 return step, STOPPED
         if batch_size < n:
             mark(samples, count, noise_count, members, panel)
-        weigh(*structure, samples, count, s, m, c)
+        weigh(labels, signal_labels, noise_weight, noise_count, samples, count, s, m, c)
         weigh_signal(c, signal, weights)
         if radius > 0.0:
             norm = math.sqrt(max(pull(G, c, members, weights, on, JDG, panel), 0.0))
             scale = perturbation_scale(radius, normalisation, norm)
             opposite = look(H, JDG, -scale, on, sums, signal, panel)
-            gather_margins(sums, opposite, *structure, samples, count, m, z)
+            gather_margins(sums, opposite, labels, signal_labels, noise_weight, noise_count, samples, count, m, z)
             slopes(z, count, s)
-            weigh(*structure, samples, count, s, m, c)
+            weigh(labels, signal_labels, noise_weight, noise_count, samples, count, s, m, c)
             weigh_signal(c, signal, weights)
         gain(A, c, members, weights, on, step_size, shrink, panel)
         opposite = follow(H, G, c, members, weights, on, step_size, shrink, found, sums, signal, panel)

@@ -20,7 +20,7 @@ _RANGE = re.compile(r"([^:,]+):([^:,]+):(log|lin)(\d{1,9})")
 LARGEST = 10**7  # values of an axis
 
 
-def parse_axis(text: str, convert: Callable[[str, str | float], object]) -> tuple[str, tuple]:
+def parse_axis(text: str, convert: Callable[[str, str | float], object]) -> tuple[str, tuple[Any, ...]]:
     """Return (name, values) of an axis as written above; convert(name, word) reads a value, or raises.
 
     Values of a range reach `convert` as floats. Raises ParameterError.
@@ -54,7 +54,7 @@ def _spaced(text: str, first: str, last: str, spacing: str, count: Any) -> list[
     return [ends[0], *(float(f"{value:.12g}") for value in values[1:-1]), ends[1]]
 
 
-def parse_zips(texts: Sequence[str], axes: Mapping[str, tuple]) -> tuple[tuple[str, ...], ...]:
+def parse_zips(texts: Sequence[str], axes: Mapping[str, tuple[Any, ...]]) -> tuple[tuple[str, ...], ...]:
     """Return the groups of axes that vary together, `a,b` each; raises ParameterError."""
     groups: list[tuple[str, ...]] = []
     seen: set[str] = set()
@@ -71,20 +71,20 @@ def parse_zips(texts: Sequence[str], axes: Mapping[str, tuple]) -> tuple[tuple[s
 
 
 def united(
-    axes: Mapping[str, tuple], more: Mapping[str, tuple], zips: Sequence[tuple[str, ...]] = ()
-) -> dict[str, tuple]:
+    axes: Mapping[str, tuple[Any, ...]], more: Mapping[str, tuple[Any, ...]], zips: Sequence[tuple[str, ...]] = ()
+) -> dict[str, tuple[Any, ...]]:
     """Return axes with the values of both, those of `axes` first; what a zip varies together stays together.
 
     Every value (combination of values in a zip) comes once.
     """
-    found: dict[str, tuple] = {}
+    found: dict[str, tuple[Any, ...]] = {}
     for names in _groups(axes, zips):
         rows = chain.from_iterable(zip(*(some[name] for name in names), strict=True) for some in (axes, more))
         found |= dict(zip(names, zip(*dict.fromkeys(rows), strict=True), strict=True))
     return {name: found[name] for name in axes}
 
 
-def count_points(axes: Mapping[str, tuple], zips: Sequence[tuple[str, ...]] = ()) -> int:
+def count_points(axes: Mapping[str, tuple[Any, ...]], zips: Sequence[tuple[str, ...]] = ()) -> int:
     """Return how many points a grid has."""
     total = 1
     for names in _groups(axes, zips):
@@ -92,7 +92,7 @@ def count_points(axes: Mapping[str, tuple], zips: Sequence[tuple[str, ...]] = ()
     return total
 
 
-def points(axes: Mapping[str, tuple], zips: Sequence[tuple[str, ...]] = ()) -> Iterator[dict]:
+def points(axes: Mapping[str, tuple[Any, ...]], zips: Sequence[tuple[str, ...]] = ()) -> Iterator[dict[str, Any]]:
     """Yield the points of a grid, {axis: value}, the last axis running fastest."""
     groups = _groups(axes, zips)
     for chosen in product(*(zip(*(axes[name] for name in names), strict=True) for names in groups)):
@@ -104,7 +104,7 @@ def points(axes: Mapping[str, tuple], zips: Sequence[tuple[str, ...]] = ()) -> I
         yield {name: point[name] for name in axes}
 
 
-def _groups(axes: Mapping[str, tuple], zips: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def _groups(axes: Mapping[str, tuple[Any, ...]], zips: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Return the axes in their order, those of a zip together where its first one stands."""
     zipped = {name: names for names in zips for name in names}
     found = [zipped.get(name, (name,)) for name in axes]

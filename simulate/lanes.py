@@ -8,6 +8,7 @@ so their bits depend on nothing but the shape, and are the same on any machine.
 
 import math
 import operator
+from typing import TypeVar
 
 import numpy as np
 from llvmlite import ir
@@ -16,10 +17,13 @@ from numba.core.errors import TypingError
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model, type_callable
 
+from simulate.types import FloatArray, IntArray
+
 LANES = 8
+Array = TypeVar("Array", bound=np.ndarray)
 
 
-def padded(values: np.ndarray) -> np.ndarray:
+def padded(values: np.ndarray) -> FloatArray:
     """Return an array filled up with zeros along its last axis to a multiple of 8, on a cache line of 64 bytes."""
     values = np.asarray(values, float)
     shape = (*values.shape[:-1], LANES * -(-values.shape[-1] // LANES))
@@ -30,7 +34,7 @@ def padded(values: np.ndarray) -> np.ndarray:
     return result
 
 
-def borrowed(array):
+def borrowed(array: Array) -> Array:
     """Return the array without a share in its ownership, so that neither it nor its views count references.
 
     Counting them is atomic and costs more than a short inner product. The caller must keep the array alive.
@@ -38,59 +42,59 @@ def borrowed(array):
     return array
 
 
-def zeros(rows):
+def zeros(rows: int) -> FloatArray:
     """Return a tile (rows, 8) of zeros."""
     return np.zeros((rows, LANES))
 
 
-def pick(X, rows, k, count):
+def pick(X: FloatArray, rows: IntArray, k: int, count: int) -> FloatArray:
     """Return the rows X[rows[k]], X[rows[k + 1]], … for `tile`: found once, not anew for every tile."""
     return X[rows[k : k + count]]
 
 
-def tile(picked, j):
+def tile(picked: FloatArray, j: int) -> FloatArray:
     """Return the tile (count, 8) of the columns from j on of picked rows."""
     return picked[:, j : j + LANES]
 
 
-def row(array, at):
+def row(array: FloatArray, at: int) -> FloatArray:
     """Return the tile (1, 8) of the numbers from array[at] on."""
     return array[None, at : at + LANES].copy()
 
 
-def column(array, at, count):
+def column(array: FloatArray, at: int, count: int) -> FloatArray:
     """Return the tile (count, 1) of the numbers from array[at] on."""
     return array[at : at + count, None].copy()
 
 
-def chosen(array, rows, k, count):
+def chosen(array: FloatArray, rows: IntArray, k: int, count: int) -> FloatArray:
     """Return the tile (count, 1) of array[rows[k]], array[rows[k + 1]] and so on."""
     return array[rows[k : k + count], None]
 
 
-def write(array, at, tile):
+def write(array: FloatArray, at: int, tile: FloatArray) -> None:
     """Write the numbers of a row or a column from array[at] on."""
     array[at : at + tile.size] = tile.ravel()
 
 
-def across(tile):
+def across(tile: FloatArray) -> FloatArray:
     """Return the sums over the lanes, a column (rows, 1)."""
     return _halved(tile, 1)
 
 
-def down(tile):
+def down(tile: FloatArray) -> FloatArray:
     """Return the sums over the rows, a row (1, lanes)."""
     return _halved(tile, 0)
 
 
-def _halved(tile, axis):
+def _halved(tile: FloatArray, axis: int) -> FloatArray:
     while tile.shape[axis] > 1:
         first, second = np.split(tile, 2, axis)
         tile = first + second
     return tile
 
 
-def number(tile):
+def number(tile: FloatArray) -> float:
     """Return the one number of a tile (1, 1)."""
     return tile.item()
 

@@ -17,12 +17,14 @@ in the field, u ~ N(0, 1). A phase of SAM may be followed itself instead (`SamPh
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import expit, wrightomega
 
 from simulate.parameters import choice, integer, real, reject
 from simulate.signal_noise import balanced_flips
 from simulate.streams import stream
+from simulate.types import BoolArray, FloatArray, IntArray
 
 CURVES = ("tau", "active", "margin", "S", "loss", "signal")
 
@@ -60,10 +62,10 @@ class LimitRun:
     K_o: float
     K_x: float
     start: float
-    classes: np.ndarray
+    classes: FloatArray
 
 
-def gained(rise, steepness):
+def gained(rise: ArrayLike, steepness: ArrayLike) -> FloatArray:
     """Return x ≥ 0 with x + b(eˣ − 1) = rise, b = `steepness` > 0: within 3 ulps, however small or large; broadcast."""
     rise, b = np.asarray(rise, float), np.asarray(steepness, float)
     far = np.log(wrightomega(rise + b + np.log(b))) - np.log(b)  # x + log b + b eˣ is given; what is near 0 is lost
@@ -73,7 +75,7 @@ def gained(rise, steepness):
     return np.where(x < 700.0, x - step, x)
 
 
-def flow(margin, active, time):
+def flow(margin: FloatArray, active: FloatArray, time: float) -> FloatArray:
     """Return u(time) of u' = active · sigmoid(−u), u(0) = margin: u + eᵘ is linear in time; broadcast.
 
     It is within 3 ulps of the larger of |margin| and |u|, for margins up to 700.
@@ -81,25 +83,26 @@ def flow(margin, active, time):
     return margin + gained(active * time, np.exp(margin))
 
 
-def block_steps(s, S, c, e0):
+def block_steps(s: float, S: float, c: float, e0: float) -> int:
     """Return a block's steps: the mean of S is to grow by about 0.1 · min(S + c/2, 1), and by a step at least."""
     return max(1, int(0.1 * min(S + 0.5 * c, 1.0) / (s * e0)))
 
 
-def most_blocks(eps):
+def most_blocks(eps: float) -> float:
     """Return how many blocks are far more than it takes; a sample that no own-class neuron is on for takes no end."""
-    return 200 + 40 * max(0.0, -np.log(eps))
+    return 200 + 40 * max(0.0, -float(np.log(eps)))
 
 
-def mean_loss(margin):
+def mean_loss(margin: FloatArray) -> float:
     """Return the mean of log(1 + e^−margin)."""
     return float(np.logaddexp(0.0, -margin).mean())
 
 
 def run_limit_system(
-    n, m, c, p=0.1, eps=0.01, e0=0.1, seed=0, start=0.0, met=0.0, symmetric=True, max_steps=10**6, labels="balanced",
-    sam=None, batches=1,
-) -> LimitRun:
+    n: int, m: int, c: float, p: float = 0.1, eps: float = 0.01, e0: float = 0.1, seed: int = 0, start: float = 0.0,
+    met: float = 0.0, symmetric: bool = True, max_steps: int = 10**6, labels: str = "balanced",
+    sam: SamPhase | None = None, batches: int = 1,
+) -> LimitRun:  # fmt: skip
     """Follow n samples and 2m neurons to training loss eps; O(m n²) a block, a hundred or so of them.
 
     Inner products are symmetric; without `symmetric` g_ik and g_ki are independent, to show what that would change.
@@ -127,8 +130,8 @@ def run_limit_system(
     if sam is not None:
         Phi, gamma = _after_sam(sam, c * z, J * u, g, own, clean, side, e0)
         fresh &= Phi == 0.0
-        met, unit = sam.met * np.repeat(gamma, m)[:, None], sam.unit
-    first = c * z + met * J * u
+        unit = sam.unit
+    first = c * z + (met if sam is None else sam.met * np.repeat(gamma, m)[:, None]) * J * u
 
     on = Phi > 0.0
     x, S, taken, rows = np.where(own, Phi, 0.0).sum(axis=0) / m, np.zeros(n), 0.0, []
@@ -182,7 +185,10 @@ def run_limit_system(
     )
 
 
-def _after_sam(sam, weights, u, g, own, clean, side, e0):
+def _after_sam(
+    sam: SamPhase, weights: FloatArray, u: FloatArray, g: FloatArray, own: BoolArray, clean: FloatArray, side: IntArray,
+    e0: float,
+) -> tuple[FloatArray, FloatArray]:  # fmt: skip
     """Return Phi (2m, n), its sign that of own, and gamma of class +1 and −1, after SAM's phase.
 
     weights (2m, n): the fields at first, u (2m, n): what gamma · sam.met adds to them. Steps in which no pair learns
@@ -192,8 +198,9 @@ def _after_sam(sam, weights, u, g, own, clean, side, e0):
     sign, sides, met = np.where(own, 1.0, -1.0), np.arange(2)[:, None] == side, sam.met * u
     Phi, gamma, left = np.zeros(own.shape), np.zeros(2), sam.steps
 
-    def slopes(h, gamma):
-        return expit(-((sign * np.maximum(h, 0.0)).sum(axis=0) / m + clean * gamma[side]))
+    def slopes(h: FloatArray, gamma: FloatArray) -> FloatArray:
+        s: FloatArray = expit(-((sign * np.maximum(h, 0.0)).sum(axis=0) / m + clean * gamma[side]))
+        return s
 
     while left > 0:
         field = weights + Phi @ g + np.repeat(gamma, m)[:, None] * met
@@ -214,13 +221,15 @@ def _after_sam(sam, weights, u, g, own, clean, side, e0):
     return Phi, gamma
 
 
-def advance(margin, active, s, steps, e0, eps):
+def advance(
+    margin: FloatArray, active: FloatArray, s: FloatArray, steps: float, e0: float, eps: float
+) -> tuple[float, FloatArray]:
     """Return (steps, ∫ s dtau) of a block, cut where the mean loss reaches eps; arrays (n,), s = sigmoid(−margin).
 
     A single step is one of gradient descent, a block of several is a flow.
     """
 
-    def excess(time):
+    def excess(time: float) -> float:
         return mean_loss(flow(margin, active, time)) - eps
 
     if steps == 1:

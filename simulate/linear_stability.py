@@ -14,13 +14,16 @@ matrix (Perron–Frobenius), and symmetric eigensolvers apply on the d(d+1)/2 sy
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from simulate.parameters import choice, integer, real, reject
 from simulate.streams import stream
+from simulate.types import FloatArray
 
 DENSE = 12
 """Up to this dimension T is written out, d(d+1)/2 numbers a side; above it is only applied."""
@@ -36,10 +39,10 @@ class HessianFamily:
     largest entry; probabilities may miss 1 by 1e-9 (they are normalised). Raises ParameterError.
     """
 
-    hessians: np.ndarray
-    probabilities: np.ndarray | Any = None
+    hessians: FloatArray
+    probabilities: FloatArray | Any = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Check both once."""
         H = _numbers("hessians", self.hessians)
         if H.ndim < 3 or H.shape[-1] != H.shape[-2] or 0 in H.shape:
@@ -62,36 +65,44 @@ class HessianFamily:
         object.__setattr__(self, "hessians", H)
         object.__setattr__(self, "probabilities", np.broadcast_to(p / total, H.shape[:-2]))
 
-    def mean(self, matrices: np.ndarray) -> np.ndarray:
+    def mean(self, matrices: FloatArray) -> FloatArray:
         """Return E A_i (..., d, d) of matrices A_i (..., n, d, d)."""
-        return np.einsum("...i,...iab->...ab", self.probabilities, matrices)
+        mean: FloatArray = np.einsum("...i,...iab->...ab", self.probabilities, matrices)
+        return mean
 
-    def moment(self, k: int) -> np.ndarray:
+    def moment(self, k: int) -> FloatArray:
         """Return M_k = E H_i^k (..., d, d)."""
         return self.mean(np.linalg.matrix_power(self.hessians, k))
 
-    def excess(self, k: int) -> np.ndarray:
+    def excess(self, k: int) -> FloatArray:
         """Return M_k − H^k (..., d, d), H = M_1: PSD at k = 2, possibly indefinite above."""
-        return self.moment(k) - np.linalg.matrix_power(self.moment(1), k)
+        power: FloatArray = np.linalg.matrix_power(self.moment(1), k)
+        return self.moment(k) - power
 
-    def curvature(self) -> np.ndarray:
+    def curvature(self) -> FloatArray:
         """Return a = lambda_max(H) (...)."""
-        return np.linalg.eigvalsh(self.moment(1))[..., -1]
+        return _largest(self.moment(1))
 
-    def spread(self, k: int) -> np.ndarray:
+    def spread(self, k: int) -> FloatArray:
         """Return s_k² = lambda_max(M_k − H^k) (...)."""
-        return np.linalg.eigvalsh(self.excess(k))[..., -1]
+        return _largest(self.excess(k))
 
-    def mean_spread(self, k: int) -> np.ndarray:
+    def mean_spread(self, k: int) -> FloatArray:
         """Return tr(M_k − H^k)/d (...), at least 0."""
-        return np.trace(self.excess(k), axis1=-2, axis2=-1) / self.hessians.shape[-1]
+        spread: FloatArray = np.trace(self.excess(k), axis1=-2, axis2=-1) / self.hessians.shape[-1]
+        return spread
 
-    def scaled(self, factor) -> "HessianFamily":
+    def scaled(self, factor: ArrayLike) -> "HessianFamily":
         """Return the family with every Hessian times a factor ≥ 0, one for all or one a family (...)."""
         return HessianFamily(_factor("factor", factor) * self.hessians, self.probabilities)
 
 
-def _numbers(name, values):
+def _largest(symmetric: FloatArray) -> FloatArray:
+    """Return the largest eigenvalue (...) of symmetric matrices (..., d, d)."""
+    return np.asarray(np.linalg.eigvalsh(symmetric), float)[..., -1]
+
+
+def _numbers(name: str, values: ArrayLike) -> FloatArray:
     try:
         array = np.asarray(values)
     except ValueError:
@@ -104,32 +115,34 @@ def _numbers(name, values):
 # growth
 
 
-def step_matrices(family: HessianFamily, step_size=1.0, radius=0.0) -> np.ndarray:
+def step_matrices(family: HessianFamily, step_size: ArrayLike = 1.0, radius: ArrayLike = 0.0) -> FloatArray:
     """Return J_i = I − eta H_i − eta rho H_i² (..., n, d, d); eta and rho ≥ 0, one for all or one a family (...)."""
     eta, rho = (_factor(name, value) for name, value in (("step_size", step_size), ("radius", radius)))
     H = family.hessians
     return np.eye(H.shape[-1]) - eta * (H + rho * (H @ H))
 
 
-def _factor(name, values):
+def _factor(name: str, values: ArrayLike) -> FloatArray:
     array = _numbers(name, values)
     if (array < 0.0).any():
         reject(name, float(array.min()), ">= 0")
     return array[..., None, None, None]
 
 
-def mean_square_step(family: HessianFamily, step_size=1.0, radius=0.0) -> np.ndarray:
+def mean_square_step(family: HessianFamily, step_size: ArrayLike = 1.0, radius: ArrayLike = 0.0) -> FloatArray:
     """Return E J_i² (..., d, d)."""
     J = step_matrices(family, step_size, radius)
     return family.mean(J @ J)
 
 
-def one_step_growth(family: HessianFamily, step_size=1.0, radius=0.0) -> np.ndarray:
+def one_step_growth(family: HessianFamily, step_size: ArrayLike = 1.0, radius: ArrayLike = 0.0) -> FloatArray:
     """Return lambda_max(E J_i²) (...), the largest E‖x‖² after a step from ‖x‖ = 1."""
-    return np.linalg.eigvalsh(mean_square_step(family, step_size, radius))[..., -1]
+    return _largest(mean_square_step(family, step_size, radius))
 
 
-def mean_square_growth(family: HessianFamily, step_size=1.0, radius=0.0, dense: bool | None = None) -> np.ndarray:
+def mean_square_growth(
+    family: HessianFamily, step_size: ArrayLike = 1.0, radius: ArrayLike = 0.0, dense: bool | None = None
+) -> FloatArray:
     """Return the spectral radius (...) of Sigma → E J_i Sigma J_i.
 
     `dense` writes the operator out (by default if d ≤ DENSE); otherwise Lanczos iteration applies it, O(n d³) a time.
@@ -137,13 +150,14 @@ def mean_square_growth(family: HessianFamily, step_size=1.0, radius=0.0, dense: 
     J = step_matrices(family, step_size, radius)
     d = J.shape[-1]
     if d <= DENSE if dense is None else dense:
-        return np.linalg.eigvalsh(_operator(family.probabilities, J))[..., -1]
+        return _largest(_operator(family.probabilities, J))
     shape = J.shape[:-3]
-    found = [_largest_eigenvalue(family.probabilities[at], J[at]) for at in np.ndindex(shape)]
-    return np.reshape(found, shape)[()]
+    found = [_by_lanczos(family.probabilities[at], J[at]) for at in np.ndindex(shape)]
+    growth: FloatArray = np.reshape(found, shape)[()]
+    return growth
 
 
-def _operator(p, J):
+def _operator(p: FloatArray, J: FloatArray) -> FloatArray:
     """T in the orthonormal basis (e_a e_bᵀ + e_b e_aᵀ)/√2, a < b, and e_a e_aᵀ: (..., D, D), D = d(d+1)/2."""
     d = J.shape[-1]
     rows = J.reshape(*J.shape[:-2], d * d)
@@ -154,28 +168,32 @@ def _operator(p, J):
     return 0.5 * weight * (K[..., a, c, b, e] + K[..., a, e, b, c])
 
 
-def _largest_eigenvalue(p, J):
+def _by_lanczos(p: FloatArray, J: FloatArray) -> float:
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     d = J.shape[-1]
     upper = np.triu_indices(d)
     weight = np.where(upper[0] == upper[1], 1.0, math.sqrt(2.0))
 
-    def apply(packed):
+    def apply(packed: FloatArray) -> FloatArray:
         Sigma = np.zeros((d, d))
         Sigma[upper] = packed.ravel() / weight
         Sigma = Sigma + np.triu(Sigma, 1).T
-        return weight * np.einsum("i,iab->ab", p, J @ Sigma @ J)[upper]
+        mean: FloatArray = np.einsum("i,iab->ab", p, J @ Sigma @ J)
+        return weight * mean[upper]
 
     size = len(weight)
     if size < 3:  # too small for Lanczos iteration
-        return _operator(p, J)[0, 0]
+        return float(_operator(p, J)[0, 0])
     start = (weight == 1.0).astype(float)  # the identity: never orthogonal to a PSD matrix
     operator = LinearOperator((size, size), apply, dtype=float)
-    return eigsh(operator, 1, which="LA", v0=start, return_eigenvectors=False)[0]
+    return float(eigsh(operator, 1, which="LA", v0=start, return_eigenvectors=False)[0])
 
 
-def stable_scale(family: HessianFamily, step_size=1.0, radius=0.0, growth=mean_square_growth) -> np.ndarray:
+def stable_scale(
+    family: HessianFamily, step_size: ArrayLike = 1.0, radius: ArrayLike = 0.0,
+    growth: Callable[[HessianFamily, FloatArray, FloatArray], FloatArray] = mean_square_growth,
+) -> FloatArray:  # fmt: skip
     """Return the largest factor c (...) at which the family times c has a growth of at most 1: the edge of stability.
 
     H = E H_i must be positive definite, eta > 0. ⟨Sigma, T Sigma⟩ − ⟨Sigma, Sigma⟩ is −A c + B c² + C c³ + D c⁴ with
@@ -192,7 +210,7 @@ def stable_scale(family: HessianFamily, step_size=1.0, radius=0.0, growth=mean_s
     H, p = family.hessians.reshape(-1, n, d, d), family.probabilities.reshape(-1, n)
     eta, rho = (np.broadcast_to(value, shape).ravel() for value in (eta, rho))
 
-    def excess(c):  # H times c is eta and rho times c; the root at 0 is divided out, what is left is near a line
+    def excess(c: FloatArray) -> FloatArray:
         return (growth(current, c * eta, c * rho) - 1.0) / c
 
     current = HessianFamily(H, p)
@@ -223,13 +241,16 @@ def stable_scale(family: HessianFamily, step_size=1.0, radius=0.0, growth=mean_s
             state = (left, eta, rho, low, high, value_low, value_high, last, width)
             left, eta, rho, low, high, value_low, value_high, last, width = (part[going] for part in state)
             current = HessianFamily(H[left], p[left])
-    return found.reshape(shape)[()]
+    factors: FloatArray = found.reshape(shape)[()]
+    return factors
 
 
 # dynamics
 
 
-def second_moments(family: HessianFamily, step_size: float, radius: float, initial: np.ndarray, steps: int):
+def second_moments(
+    family: HessianFamily, step_size: float, radius: float, initial: FloatArray, steps: int
+) -> FloatArray:
     """Return E x_t x_tᵀ for t = 0 … steps, (steps + 1, d, d), from E x_0 x_0ᵀ = `initial`, exactly; one family."""
     J = step_matrices(family, step_size, radius)
     moments = [np.asarray(initial, float)]
@@ -239,8 +260,8 @@ def second_moments(family: HessianFamily, step_size: float, radius: float, initi
 
 
 def sample_paths(
-    family: HessianFamily, step_size: float, radius: float, initial: np.ndarray, steps: int, paths: int, seed: int
-) -> np.ndarray:
+    family: HessianFamily, step_size: float, radius: float, initial: FloatArray, steps: int, paths: int, seed: int
+) -> FloatArray:
     """Return `paths` independent runs of x ← J_i x from x_0 = `initial` (d,): (steps + 1, paths, d); one family."""
     J = step_matrices(family, step_size, radius)
     rng = stream("linearised steps", seed, paths=integer("paths", paths, 1))
@@ -279,7 +300,7 @@ def draw_families(kind: str, count: int, members: int, dimension: int, seed: int
     return HessianFamily(A @ np.swapaxes(A, -1, -2), p)
 
 
-def balanced_signs(size: int) -> np.ndarray:
+def balanced_signs(size: int) -> FloatArray:
     """Return ± the rows of a Hadamard matrix, (2 size, size): orthogonal sign patterns whose columns average to 0."""
     from scipy.linalg import hadamard
 
@@ -314,7 +335,7 @@ class SpikedFamily:
     weight: float
     leaves: int
 
-    def _factors(self, eta, rho):
+    def _factors(self, eta: float, rho: float) -> FloatArray:
         h = np.array([self.centre, self.leaf, self.spike])
         return 1.0 - eta * h * (1.0 + rho * h)
 
@@ -332,7 +353,8 @@ class SpikedFamily:
         coupling = P * kappa**2 * s * (1.0 - s)
         stays = P * ((m - 1.0) / m + (1.0 - kappa * (1.0 - s)) ** 2 / m)
         first, last = (1.0 - P) * centre**2 + P * (1.0 - kappa * s) ** 2, (1.0 - P) * leaf**2 + stays
-        return 0.5 * (first + last) + math.hypot(0.5 * (first - last), coupling / math.sqrt(m))
+        growth: float = 0.5 * (first + last) + math.hypot(0.5 * (first - last), coupling / math.sqrt(m))
+        return growth
 
     def written_out(self) -> HessianFamily:
         """Return the 2m + 1 Hessians themselves, (2m + 1, d, d)."""
@@ -343,14 +365,14 @@ class SpikedFamily:
         return mixture((1.0 - self.weight, body[None]), (self.weight, self.spike * g[:, :, None] * g[:, None, :]))
 
 
-def cone(share: float, dimension: int = 3) -> np.ndarray:
+def cone(share: float, dimension: int = 3) -> FloatArray:
     """Return the unit vectors (√s, ± √((1−s)/(d−1)), …), s = `share`, over all sign patterns: (2^(d−1), d)."""
     share, d = real("share", share, below=1.0), integer("dimension", dimension, 2, 20)
     signs = np.stack(np.meshgrid(*[[1.0, -1.0]] * (d - 1), indexing="ij"), axis=-1).reshape(-1, d - 1)
     return np.column_stack([np.full(len(signs), math.sqrt(share)), math.sqrt((1.0 - share) / (d - 1)) * signs])
 
 
-def mixture(*parts: tuple[float, np.ndarray]) -> HessianFamily:
+def mixture(*parts: tuple[float, FloatArray]) -> HessianFamily:
     """Return the family of several groups: pairs (total probability, Hessians (k, d, d)), alike within a group."""
     p = np.concatenate([np.full(len(group), weight / len(group)) for weight, group in parts])
     return HessianFamily(np.concatenate([group for _, group in parts]), p)

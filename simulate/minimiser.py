@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from simulate.parameters import reject
+from simulate.types import FloatArray
 
 
-def find_anchor(loss, A, targets, reg):
+def find_anchor(loss: str, A: FloatArray, targets: FloatArray, reg: float) -> tuple[FloatArray, bool]:
     """Return (x*, whether it is known to minimise f)."""
     n, d = A.shape
     if d > n and (loss == "logistic" or (loss == "square" and reg > 0.0)):  # x* is in the span of the rows
@@ -15,32 +16,38 @@ def find_anchor(loss, A, targets, reg):
         return Q @ find_anchor(loss, R.T, targets, reg)[0], True
     if loss == "square":
         if reg == 0.0:
-            return np.linalg.lstsq(A, targets, rcond=None)[0], True
+            return _least_squares(A, targets), True
         augmented = np.vstack([A / math.sqrt(n), math.sqrt(reg) * np.eye(d)])
-        return np.linalg.lstsq(augmented, np.concatenate([targets / math.sqrt(n), np.zeros(d)]), rcond=None)[0], True
+        return _least_squares(augmented, np.concatenate([targets / math.sqrt(n), np.zeros(d)])), True
     if loss == "logistic":
         return _logistic_minimiser(A, targets, reg), True
     if loss == "wave":
         return np.zeros(d), False
     x, _, rank, _ = np.linalg.lstsq(A, targets, rcond=None)
-    return (x, True) if rank == n else (np.zeros(d), False)  # fitted, or nothing is known
+    return (np.asarray(x, float), True) if rank == n else (np.zeros(d), False)  # fitted, or nothing is known
 
 
-def _logistic_minimiser(A, b, reg):
+def _least_squares(A: FloatArray, b: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.lstsq(A, b, rcond=None)[0], float)
+
+
+def _logistic_minimiser(A: FloatArray, b: FloatArray, reg: float) -> FloatArray:
     from scipy.optimize import minimize
     from scipy.special import expit, log_expit
 
     n, d = A.shape
 
-    def objective(x):
+    def objective(x: FloatArray) -> tuple[float, FloatArray]:
         z = b * (A @ x)
         return -log_expit(z).mean() + 0.5 * reg * (x @ x), -A.T @ (b * expit(-z)) / n + reg * x
 
-    def hessian(x):
-        p = expit(A @ x)
-        return (A.T * (p * (1.0 - p))) @ A / n + reg * np.eye(d)
+    def hessian(x: FloatArray) -> FloatArray:
+        p: FloatArray = expit(A @ x)
+        curvature: FloatArray = (A.T * (p * (1.0 - p))) @ A / n
+        return curvature + reg * np.eye(d)
 
-    x = minimize(objective, np.zeros(d), jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-9}).x
+    found = minimize(objective, np.zeros(d), jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-9})
+    x: FloatArray = found.x
     eigenvalues = np.linalg.eigvalsh(hessian(x))
     if reg == 0.0 and (eigenvalues[0] <= 1e-7 * eigenvalues[-1] or (b * (A @ x)).min() > 0.0):
         reject("reg", reg, "> 0 here: labels that can be separated, or too few rows, leave no minimiser")
@@ -58,8 +65,8 @@ def _logistic_minimiser(A, b, reg):
     return x
 
 
-def least_squares_infimum(A, b, reg):
+def least_squares_infimum(A: FloatArray, b: FloatArray, reg: float) -> float:
     """Return the least value of ‖A x − b‖²/(2n) + (reg/2)‖x‖²."""
     x = find_anchor("square", A, b, reg)[0]
     r = A @ x - b
-    return 0.5 * (r @ r) / len(A) + 0.5 * reg * (x @ x)
+    return float(0.5 * (r @ r) / len(A) + 0.5 * reg * (x @ x))

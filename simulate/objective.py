@@ -20,11 +20,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from simulate.compiled import kernel
 from simulate.lanes import LANES, across, borrowed, number, padded, row, write, zeros
 from simulate.minimiser import find_anchor, least_squares_infimum
 from simulate.parameters import choice, integer, reject
+from simulate.types import FloatArray, IntArray
 
 LOSSES = ("square", "logistic", "sine", "robust", "wave")
 SQUARE, LOGISTIC, SINE, ROBUST, WAVE = range(len(LOSSES))
@@ -42,7 +44,7 @@ _NODES = _NODES + 0.5
 
 
 @kernel(inline=True)
-def inner(x, y):
+def inner(x: FloatArray, y: FloatArray) -> float:
     """Return Σ x y of two arrays of one length, a multiple of 8: block j of 8 goes to sum j mod 4 while 4 are left."""
     a, b, c, d = zeros(1), zeros(1), zeros(1), zeros(1)
     whole = x.size - x.size % (4 * LANES)
@@ -57,7 +59,7 @@ def inner(x, y):
 
 
 @kernel
-def sigmoid(z):
+def sigmoid(z: float) -> float:
     """Return 1/(1 + exp(−z)), within 2 ulps for any z."""
     if z >= 0.0:
         return 1.0 / (1.0 + math.exp(-z))
@@ -66,13 +68,13 @@ def sigmoid(z):
 
 
 @kernel
-def softplus(z):
+def softplus(z: float) -> float:
     """Return log(1 + exp(z)), within 2 ulps for any z."""
     return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
 
 
 @kernel
-def slope(loss, u, b):
+def slope(loss: int, u: float, b: float) -> float:
     """Return phi' at the residual, or for the losses of z at the product, u.
 
     It is within 4 ulps, of |u| + |b| min(1, 10|u|) for wave, whose terms cancel, of itself for the others.
@@ -90,7 +92,7 @@ def slope(loss, u, b):
 
 
 @kernel
-def value(loss, u, b):
+def value(loss: int, u: float, b: float) -> float:
     """Return phi at u, see `slope`; within 3 ulps, of u²/2 + |b|/10 for wave, of itself for the others."""
     if loss == SQUARE:
         return 0.5 * u * u
@@ -106,7 +108,7 @@ def value(loss, u, b):
 
 
 @kernel
-def excess(loss, e, b, t):
+def excess(loss: int, e: float, b: float, t: float) -> float:
     """Return phi(e + t) − phi(e) − phi'(e) t of the convex losses, phi(e + t) of the others; t = ⟨a, y⟩.
 
     The linear terms add up to −reg ⟨x*, y⟩ over the rows at a minimiser x*. Logistic, which is even in (e, t) and free
@@ -132,7 +134,10 @@ def excess(loss, e, b, t):
 
 
 @kernel(inline=True)
-def gradient(loss, A, offsets, targets, rows, weights, reg, anchor, y, g):
+def gradient(
+    loss: int, A: FloatArray, offsets: FloatArray, targets: FloatArray, rows: IntArray, weights: FloatArray, reg: float,
+    anchor: FloatArray, y: FloatArray, g: FloatArray,
+) -> float:  # fmt: skip
     """Write g = Σ_k w_k phi'_k a_k + reg (Σ_k w_k)(x* + y) (d,) over the rows A[rows], at x* + y; return ‖g‖²."""
     for j in range(g.size):
         g[j] = 0.0
@@ -152,7 +157,10 @@ def gradient(loss, A, offsets, targets, rows, weights, reg, anchor, y, g):
 
 
 @kernel
-def _measure(loss, A, offsets, targets, reg, anchor, Y, gaps, gradients):
+def _measure(
+    loss: int, A: FloatArray, offsets: FloatArray, targets: FloatArray, reg: float, anchor: FloatArray, Y: FloatArray,
+    gaps: FloatArray, gradients: FloatArray,
+) -> None:  # fmt: skip
     """Write the mean excess + (reg/2)‖y‖² (states,) and ∇f (states, d) at the points x* + Y (states, d)."""
     A, Y, gradients = borrowed(A), borrowed(Y), borrowed(gradients)
     R = len(A)
@@ -170,7 +178,7 @@ def _measure(loss, A, offsets, targets, reg, anchor, Y, gaps, gradients):
         gaps[s] = total / R + 0.5 * reg * inner(y, y)
 
 
-def singular_values(A: np.ndarray) -> np.ndarray:
+def singular_values(A: FloatArray) -> FloatArray:
     """Return the singular values of A, largest first: those of R in A = QR, which is far cheaper for a long A."""
     return np.linalg.svd(np.linalg.qr(A if len(A) >= A.shape[1] else A.T, mode="r"), compute_uv=False)
 
@@ -184,11 +192,11 @@ class FiniteSum:
     """
 
     loss: str
-    A: np.ndarray
-    targets: np.ndarray
-    offsets: np.ndarray
+    A: FloatArray
+    targets: FloatArray
+    offsets: FloatArray
     reg: float
-    anchor: np.ndarray
+    anchor: FloatArray
     samples: int
     infimum: float
     minimised: bool
@@ -204,12 +212,12 @@ class FiniteSum:
         return LOSSES.index(self.loss)
 
     @cached_property
-    def padded_A(self) -> np.ndarray:
+    def padded_A(self) -> FloatArray:
         """A with columns of 0 up to a multiple of 8, as the kernels want it."""
         return padded(self.A)
 
     @cached_property
-    def padded_anchor(self) -> np.ndarray:
+    def padded_anchor(self) -> FloatArray:
         """x* filled up likewise."""
         return padded(self.anchor)
 
@@ -218,7 +226,7 @@ class FiniteSum:
         """sup |phi''|."""
         return CURVATURE[self.loss]
 
-    def weighted_lipschitz(self, weights: np.ndarray) -> float:
+    def weighted_lipschitz(self, weights: FloatArray) -> float:
         """Return Lip(Σ_i v_i ∇f_i), an upper bound for losses other than square; v (n,) ≥ 0."""
         A = self.A * np.sqrt(np.repeat(weights, self.rows) / self.rows)[:, None]
         return float(self.curvature * singular_values(A)[0] ** 2 + self.reg * np.sum(weights))
@@ -229,13 +237,13 @@ class FiniteSum:
         return self.weighted_lipschitz(np.full(self.samples, 1.0 / self.samples))
 
     @cached_property
-    def sample_lipschitz(self) -> np.ndarray:
+    def sample_lipschitz(self) -> FloatArray:
         """L_i (n,)."""
         blocks = self.A.reshape(self.samples, self.rows, -1)
         if self.rows == 1:
-            norms = np.einsum("ikd,ikd->i", blocks, blocks)
+            norms: FloatArray = np.einsum("ikd,ikd->i", blocks, blocks)
         else:
-            norms = np.linalg.norm(blocks, 2, axis=(1, 2)) ** 2 / self.rows
+            norms = np.asarray(np.linalg.norm(blocks, 2, axis=(1, 2)), float) ** 2 / self.rows
         return self.curvature * norms + self.reg
 
     @cached_property
@@ -255,7 +263,7 @@ class FiniteSum:
         return self.reg if self.loss == "logistic" else 0.0
 
     @cached_property
-    def sample_infima(self) -> np.ndarray:
+    def sample_infima(self) -> FloatArray:
         """inf f_i (n,): exact for square, logistic and robust; a lower bound for the others."""
         norms = np.einsum("rd,rd->r", self.A, self.A)
         if self.loss == "square":
@@ -267,7 +275,7 @@ class FiniteSum:
             return np.array([_logistic_infimum(norm, self.reg) for norm in norms])
         return np.full(self.samples, -0.1 if self.loss == "wave" else 0.0)
 
-    def _blocks(self):
+    def _blocks(self) -> list[tuple[FloatArray, FloatArray]]:
         k = self.rows
         return [(self.A[i : i + k], self.targets[i : i + k]) for i in range(0, len(self.A), k)]
 
@@ -276,7 +284,7 @@ class FiniteSum:
         """sigma* = f* − mean inf f_i ≥ 0: 0 where the samples are minimised together."""
         return max(0.0, self.infimum - float(self.sample_infima.mean()))
 
-    def measure(self, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def measure(self, Y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return f − f* (states,), in residual form, and ∇f (states, d) at the points x* + Y (states, d)."""
         Y = padded(Y)
         gaps, gradients = np.empty(len(Y)), np.empty_like(Y)
@@ -295,7 +303,10 @@ class FiniteSum:
         return math.fsum(values) / len(values) + 0.5 * self.reg * float(self.anchor @ self.anchor)
 
 
-def finite_sum(loss, A, targets, reg=0.0, samples=None, minimiser=None, infimum=None) -> FiniteSum:
+def finite_sum(
+    loss: str, A: ArrayLike, targets: ArrayLike, reg: float = 0.0, samples: int | None = None,
+    minimiser: ArrayLike | None = None, infimum: float | None = None,
+) -> FiniteSum:  # fmt: skip
     """Return the problem of rows A (n·k, d) and targets (n·k,), n `samples` of k rows (None: k = 1).
 
     A known `minimiser` (d,) that fits all rows at once makes every residual exactly 0 there; otherwise it is computed:
@@ -337,12 +348,12 @@ def finite_sum(loss, A, targets, reg=0.0, samples=None, minimiser=None, infimum=
     return replace(problem, infimum=float(infimum))
 
 
-def _logistic_infimum(norm, reg):
+def _logistic_infimum(norm: float, reg: float) -> float:
     """min over s of log(1 + exp(−s q)) + ½ reg q s², q = ‖a‖²: at u = s q with u reg = q sigmoid(−u); within 3 ulps."""
     from scipy.optimize import brentq
 
     q = float(norm)
     if q == 0.0:
         return math.log(2.0)
-    u = brentq(lambda u: u * reg - q * sigmoid(-u), 0.0, math.log1p(q / reg), xtol=1e-14, rtol=8.9e-16)
+    u: float = brentq(lambda u: u * reg - q * sigmoid(-u), 0.0, math.log1p(q / reg), xtol=1e-14, rtol=8.9e-16)
     return softplus(-u) + 0.5 * reg * u * u / q

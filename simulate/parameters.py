@@ -56,7 +56,7 @@ def real(name: str, value: Any, minimum: float = 0.0, below: float = math.inf, s
     return float(value) + 0.0  # −0.0 equals 0.0 but is written otherwise
 
 
-def choice(name: str, value: Any, choices: Collection[str]) -> Any:
+def choice(name: str, value: Any, choices: Collection[object]) -> Any:
     """Return `value` if it is one of `choices`, or raise ParameterError."""
     if not isinstance(value, Hashable) or value not in choices:  # an array compares entry by entry
         reject(name, value, "one of " + ", ".join(map(str, choices)))

@@ -11,7 +11,9 @@ The teacher's first `sparsity` coordinates are |N(0, 1)| (`positive`) or N(0, 1)
 positive teacher on the isotropic design is the setting of Andriushchenko & Flammarion 2022, Section 4.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from simulate.data_file import read_arrays
 from simulate.parameters import choice, integer, real, reject
 from simulate.run import DataFile
 from simulate.streams import stream
+from simulate.types import FloatArray
 
 DESIGNS = ("isotropic", "equicorrelated", "shifted", "absolute")
 TEACHERS = ("positive", "signed")
@@ -38,7 +41,7 @@ class SparseRegression:
     noise_std: float = 0.0
     test_samples: int = 1000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Check every parameter once; raises ValueError."""
         dimension = integer("dimension (d)", self.dimension, 1, 10**7)
         checked = {
@@ -68,11 +71,11 @@ class RegressionFile(DataFile):
 class RegressionInstance:
     """One problem: X (n, d), y (n,), X_test (N, d), y_test (N,), N ≥ 0, and the teacher (d,), None if unknown."""
 
-    X: np.ndarray
-    y: np.ndarray
-    X_test: np.ndarray
-    y_test: np.ndarray
-    teacher: np.ndarray | None
+    X: FloatArray
+    y: FloatArray
+    X_test: FloatArray
+    y_test: FloatArray
+    teacher: FloatArray | None
 
 
 def draw_regression(data: SparseRegression, seed: int) -> RegressionInstance:
@@ -90,18 +93,21 @@ def draw_regression(data: SparseRegression, seed: int) -> RegressionInstance:
     return RegressionInstance(X, y, X_test, y_test, beta)
 
 
-def _design_and_targets(data, beta, rows, rng):
+def _design_and_targets(
+    data: SparseRegression, beta: FloatArray, rows: int, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
     Z, z, noise = rng.standard_normal((rows, len(beta))), rng.standard_normal((rows, 1)), rng.standard_normal(rows)
-    X = {
+    designs: dict[str, Callable[[], FloatArray]] = {
         "isotropic": lambda: Z,
         "equicorrelated": lambda: np.sqrt(1.0 - data.correlation) * Z + np.sqrt(data.correlation) * z,
         "shifted": lambda: Z + data.shift,
         "absolute": lambda: np.abs(Z),
-    }[data.design]()
+    }
+    X = designs[data.design]()
     return X, X @ beta + data.noise_std * noise
 
 
-def read_regression(path) -> RegressionInstance:
+def read_regression(path: str | Path) -> RegressionInstance:
     """Read the user's own problem from an .npz file, never unpickled.
 
     Keys: X (n, d), y (n,); optionally X_test (N, d) with y_test (N,). Raises ParameterError naming the key at fault.
@@ -116,7 +122,7 @@ def read_regression(path) -> RegressionInstance:
     return RegressionInstance(X, y, X_test, y_test, None)
 
 
-def _matrix(name, values, columns):
+def _matrix(name: str, values: np.ndarray, columns: int | None) -> FloatArray:
     allowed = "shape (n, d), neither 0" if columns is None else f"shape (N, {columns})"
     empty = values.size == 0 and columns is None
     if values.ndim != 2 or empty or (columns is not None and values.shape[1] != columns):
@@ -124,7 +130,7 @@ def _matrix(name, values, columns):
     return np.ascontiguousarray(values, dtype=float)
 
 
-def _vector(name, values, rows):
+def _vector(name: str, values: np.ndarray, rows: int) -> FloatArray:
     if values.shape != (rows,):
         reject(name, f"shape {values.shape}", f"shape ({rows},), one number a row of {name.replace('y', 'X')}")
     return values.astype(float)

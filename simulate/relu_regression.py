@@ -7,6 +7,7 @@ gives a zero perturbation. f is piecewise linear: neuron r bends it at x = −b_
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from simulate.objective import inner
 from simulate.parameters import choice, integer, real, reject
 from simulate.run import Result, Specification, recorded_steps
 from simulate.streams import stream
+from simulate.types import FloatArray, IntArray
 from simulate.update import (
     DIVERGED,
     RUNNING,
@@ -45,7 +47,7 @@ class Curve:
     frequency: float = 4.0
     noise_std: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Check every parameter once; raises ValueError."""
         checked = {
             "samples": integer("samples (n)", self.samples, 2, 10**6),
@@ -55,7 +57,7 @@ class Curve:
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
-    def draw(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, seed: int) -> tuple[FloatArray, FloatArray]:
         """Return x, y (n,)."""
         rng = stream("curve", seed, samples=self.samples)
         phase, noise = rng.uniform(0.0, 2.0 * np.pi), rng.standard_normal(self.samples)
@@ -64,7 +66,7 @@ class Curve:
 
 
 @kernel(inline=True)
-def gradient(theta, x, y, h, g):
+def gradient(theta: FloatArray, x: FloatArray, y: FloatArray, h: FloatArray, g: FloatArray) -> float:
     """Write ∇L at theta = (w, b, a) (3, m) into g (3, m) and return L; h (m,) is scratch for the activations."""
     w, b, a = theta[0], theta[1], theta[2]
     n, m = x.size, h.size
@@ -85,7 +87,10 @@ def gradient(theta, x, y, h, g):
 
 
 @kernel
-def advance_relu(theta, x, y, first, last, step_size, radius, normalisation, stop_loss, largest_loss, scratch):
+def advance_relu(
+    theta: FloatArray, x: FloatArray, y: FloatArray, first: int, last: int, step_size: float, radius: float,
+    normalisation: float, stop_loss: float, largest_loss: float, scratch: FloatArray,
+) -> tuple[int, int]:  # fmt: skip
     """Take steps first … last − 1 on theta (3, m) in place, m a multiple of 8; return the step reached and its code.
 
     The loss is tested before each step. scratch (7, m) is written over.
@@ -114,14 +119,14 @@ def advance_relu(theta, x, y, first, last, step_size, radius, normalisation, sto
 class ReluNetwork:
     """The network on given points: see `simulate.update.Model`."""
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, theta: np.ndarray):
+    def __init__(self, x: FloatArray, y: FloatArray, theta: FloatArray) -> None:
         self.x, self.y, self.width = x, y, theta.shape[1]
         self._theta = padded(theta)
         self._scratch = padded(np.zeros((7, self.width)))
         self._largest_loss = DIVERGENCE * self.loss()
 
     @property
-    def theta(self) -> np.ndarray:
+    def theta(self) -> FloatArray:
         """Return (w, b, a) (3, m)."""
         return self._theta[:, : self.width]
 
@@ -133,10 +138,13 @@ class ReluNetwork:
         """Return whether every weight is finite."""
         return bool(np.isfinite(self._theta).all())
 
-    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss, marks=()):
+    def advance(
+        self, order: IntArray, first_epoch: int, first: int, last: int, batch_size: int, step_size: float, rule: Rule,
+        stop_loss: float, marks: Iterable[int] = (),
+    ) -> tuple[int, int, dict[str, np.ndarray]]:  # fmt: skip
         """See `simulate.update.Model`; batches are full, whatever `order` says."""
 
-        def take(start, stop):
+        def take(start: int, stop: int) -> tuple[int, int]:
             return advance_relu(
                 self._theta, self.x, self.y, start, stop, step_size, rule.radius, rule.normalisation, stop_loss,
                 self._largest_loss, self._scratch,
@@ -144,7 +152,7 @@ class ReluNetwork:
 
         return observe_at_marks(self, take, order, first_epoch, first, last, batch_size, rule, marks)
 
-    def observe(self, batch: np.ndarray, rule: Rule) -> dict[str, Any]:
+    def observe(self, batch: IntArray, rule: Rule) -> dict[str, Any]:
         """Return theta and the loss."""
         return {"theta": self.theta.copy(), "loss": np.float64(self.loss())}
 
@@ -153,7 +161,7 @@ class ReluNetwork:
         return states
 
 
-def hessian(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def hessian(theta: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """Return ∇²L (3m, 3m) at theta = (w, b, a) (3, m), its coordinates in that order.
 
     (1/n) Σ ∇f ∇fᵀ + (1/n) Σ (f − y) ∇²f, where ∇²f couples a neuron's a with its w and b alone, by x and 1 where it is
@@ -163,7 +171,7 @@ def hessian(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     z = np.outer(x, w) + b
     active, h = (z > 0.0).astype(float), np.maximum(z, 0.0)
     J = np.hstack([active * a * x[:, None], active * a, h])
-    H = J.T @ J / len(x)
+    H: FloatArray = J.T @ J / len(x)
     r = (h @ a - y) / len(x)
     m = len(a)
     each = np.arange(m)
@@ -173,7 +181,7 @@ def hessian(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return H
 
 
-def kinks(theta: np.ndarray, x: np.ndarray) -> tuple[int, float]:
+def kinks(theta: FloatArray, x: FloatArray) -> tuple[int, float]:
     """Return how many kinks carry `SHARE` of the variation of f's slope between the outermost points, and all of it.
 
     Neurons that bend f within the same of `CELLS` cells of equal length make one kink, of the size of their sum.
@@ -209,7 +217,7 @@ class ReluSpec(Specification):
     seed: int = 0
     record: tuple[int, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Check every parameter once; raises ValueError."""
         if not isinstance(self.data, Curve):
             reject("data", self.data, "a Curve")
@@ -247,7 +255,7 @@ class ReluResult(Result):
     history: dict[str, np.ndarray]
 
 
-def draw_theta(width: int, seed: int) -> np.ndarray:
+def draw_theta(width: int, seed: int) -> FloatArray:
     """Return the initial (w, b, a) (3, m)."""
     theta = stream("initial weights", seed, width=width).standard_normal((3, width))
     theta[2] /= math.sqrt(width)

@@ -6,7 +6,7 @@ import importlib
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class DataFile:
     path: str
     sha256: str = field(default="", kw_only=True)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Fingerprint the file; raises ParameterError if it cannot be read."""
         try:
             path = os.fsdecode(self.path)
@@ -48,11 +48,22 @@ class Specification:
     """Everything that decides one run: a frozen dataclass of plain data with a field `data` and a `seed`."""
 
     model: ClassVar[str]
-    if TYPE_CHECKING:  # of every subclass, each with its own default
-        data: Any
-        seed: int
+    if TYPE_CHECKING:  # fields of every subclass, each in its own place and with its own default
 
-    def to_dict(self) -> dict:
+        @property
+        def data(self) -> Any:
+            """What it runs on."""
+
+        @property
+        def seed(self) -> int:
+            """Of its random streams."""
+
+    def at_seed(self, seed: int) -> Self:
+        """Return the same with another seed."""
+        changed: dict[str, Any] = {"seed": seed}
+        return dataclasses.replace(self, **changed)
+
+    def to_dict(self) -> dict[str, Any]:
         """Return the specification as plain data, the model named."""
         return {"model": self.model, **dataclasses.asdict(self)}
 
@@ -78,11 +89,11 @@ class Specification:
         text = json.dumps([kernels or fingerprint(), spec], sort_keys=True, default=vars)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def run(self):
+    def run(self) -> "Result":
         """Carry the run out and return its `Result`. Pure: the same specification gives the same bits."""
         raise NotImplementedError
 
-    def _set(self, **checked):
+    def _set(self, **checked: Any) -> None:
         """Put checked values in place of those given."""
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -93,7 +104,7 @@ def seed_key(family: str, seed: int) -> str:
     return hashlib.sha256(f"{family} {seed}".encode()).hexdigest()
 
 
-def recorded_steps(record) -> tuple[int, ...]:
+def recorded_steps(record: Any) -> tuple[int, ...]:
     """Return the steps to record as integers, or raise ParameterError."""
     return tuple(integer("record", step, 0) for step in sequence("record", record, "a sequence of integers >= 0"))
 
@@ -125,9 +136,13 @@ class Result:
         return scalars, arrays
 
 
-def result_from_parts(model: str, status: str, steps: int, scalars, arrays) -> Result:
+def result_from_parts(
+    model: str, status: str, steps: int, scalars: dict[str, float], arrays: dict[str, np.ndarray]
+) -> Result:
     """Return the result of a model's run from `Result.parts`."""
     module, _, name = RESULTS[model].partition(":")
     history = {key.partition("/")[2]: value for key, value in arrays.items() if key.startswith("history/")}
     plain = {key: value for key, value in arrays.items() if not key.startswith("history/")}
-    return getattr(importlib.import_module(module), name)(status, steps, **scalars, **plain, history=history)
+    kind = getattr(importlib.import_module(module), name)
+    result: Result = kind(status, steps, **scalars, **plain, history=history)
+    return result

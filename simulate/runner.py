@@ -1,8 +1,9 @@
 """Many runs: found in the store or computed, here or by worker processes, with the same bits either way."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
-from typing import Self
+from typing import Any, Self
 
 from simulate.executor import Failure, completed, executor_of, single_threaded, worker_count
 from simulate.run import Result, Specification
@@ -22,21 +23,22 @@ class Runner:
 
     def __init__(
         self, workers: int = 1, store: Store | None = None, progress: Callable[[int], None] = lambda count: None
-    ):
+    ) -> None:
         self.workers = worker_count(workers)
         self.store, self.progress = store, progress
         self.computed = self.found = 0
-        self._stack, self._executor = ExitStack(), (None, lambda: 1)
+        self._stack = ExitStack()
+        self._executor: tuple[Executor | None, Callable[[], int]] = None, lambda: 1
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
-        self._executor = (None, lambda: 1)
+        self._executor = None, lambda: 1
 
-    def run(self, specs: Sequence[Specification]) -> list[Result]:
-        """Return the results of `specs`, in order; each is computed once."""
+    def run(self, specs: Sequence[Specification]) -> list[Any]:
+        """Return the results of `specs`, in order, each of its own model's class; each is computed once."""
         keys = [spec.key() for spec in specs]
         wanted = dict(zip(keys, specs, strict=True))
         stored = {}

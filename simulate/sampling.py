@@ -7,6 +7,7 @@ single        one sample, i with probability p_i, v_i = 1/(n p_i)
 importance    single with p_i ∝ L_i
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement
 from math import comb, factorial, prod
@@ -16,6 +17,7 @@ import numpy as np
 
 from simulate.objective import FiniteSum
 from simulate.parameters import choice, integer, real, reject
+from simulate.types import FloatArray, IntArray
 from simulate.update import Batches
 
 SAMPLINGS = ("full", "nice", "replacement", "single", "importance")
@@ -31,27 +33,28 @@ class Sampling:
     kind: str
     samples: int
     batch_size: int
-    probabilities: np.ndarray | None = None
+    probabilities: FloatArray | None = None
 
     @property
-    def weights(self) -> np.ndarray:
+    def weights(self) -> FloatArray:
         """v_i (n,) that sample i has each time it is drawn."""
         if self.probabilities is not None:
             return 1.0 / (self.samples * self.probabilities)
         return np.full(self.samples, 1.0 / self.batch_size)
 
-    def law(self) -> tuple[np.ndarray, np.ndarray]:
+    def law(self) -> tuple[FloatArray, FloatArray]:
         """Return the outcomes' weights V (K, n) and probabilities P (K,); ParameterError beyond 100,000 of them."""
         n, tau = self.samples, self.batch_size
         count = {"full": 1, "nice": comb(n, tau), "replacement": comb(n + tau - 1, tau)}.get(self.kind, n)
         if count > _OUTCOMES:
             wanted = f"one with at most {_OUTCOMES} outcomes, to be enumerated"
             reject("sampling", f"{self.kind} with n = {n}, tau = {tau}", wanted)
-        draws = {
+        ways: dict[str, Callable[[], Iterable[Iterable[int]]]] = {
             "full": lambda: [range(n)],
             "nice": lambda: combinations(range(n), tau),
             "replacement": lambda: combinations_with_replacement(range(n), tau),
-        }.get(self.kind, lambda: [(i,) for i in range(n)])()
+        }
+        draws = ways.get(self.kind, lambda: [(i,) for i in range(n)])()
         V = np.zeros((count, n))
         for weights, draw in zip(V, draws, strict=True):
             np.add.at(weights, list(draw), self.weights[list(draw)])
@@ -75,15 +78,15 @@ class Sampling:
             return float((L * self.weights).max())
         return float(L.max())  # replacement may draw the same sample every time
 
-    def batches(self, rng: np.random.Generator) -> "Draws":
-        """Return the batches of successive steps, drawn from `rng`."""
+    def batches(self, rng: np.random.Generator | None) -> "Draws":
+        """Return the batches of successive steps, drawn from `rng`, which full batches do without."""
         return Draws(self, rng)
 
 
 class Draws(Batches):
     """Batches of independent steps: one row of `order` (steps, tau) a step."""
 
-    def __init__(self, sampling: Sampling, rng: np.random.Generator):
+    def __init__(self, sampling: Sampling, rng: np.random.Generator | None) -> None:
         self.sampling = sampling
         super().__init__(sampling.batch_size, sampling.batch_size, rng, replacement=sampling.kind != "full")
         self._uniform = sampling.probabilities is not None and np.ptp(sampling.probabilities) == 0.0
@@ -91,13 +94,15 @@ class Draws(Batches):
             self._steps = np.cumsum(sampling.probabilities)
             self._steps[-1] = np.inf  # no rounding beyond the last sample
 
-    def draw(self, count: int) -> np.ndarray:
+    def draw(self, count: int) -> IntArray:
         """Return the samples of `count` further steps."""
         n, tau = self.sampling.samples, self.sampling.batch_size
         if self.sampling.kind == "replacement" or self._uniform:
-            return self.rng.integers(n, size=(count, tau))
+            drawn: IntArray = self.rng.integers(n, size=(count, tau))
+            return drawn
         if self.sampling.probabilities is not None:
-            return np.searchsorted(self._steps, self.rng.random((count, 1)), side="right")
+            uniform: FloatArray = self.rng.random((count, 1))
+            return np.searchsorted(self._steps, uniform, side="right")
         parts, rows = [np.empty((0, tau), np.int64)], max(1, _SHUFFLED // n)
         for start in range(0, count, rows):
             tile = np.tile(np.arange(n), (min(rows, count - start), 1))

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,7 @@ from simulate.executor import Failure, completed, executor_of
 from simulate.grid import count_points, parse_zips, points, united
 from simulate.parameters import ParameterError, integer, reject
 from simulate.parameters import folder as folder_of
-from simulate.run import DataFile, Specification, seed_key
+from simulate.run import DataFile, Result, Specification, seed_key
 from simulate.store import Store
 
 LARGEST = 10**8  # runs
@@ -41,12 +42,12 @@ class Plan:
 
     model: str
     fixed: Mapping[str, object]
-    axes: Mapping[str, tuple]
+    axes: Mapping[str, tuple[Any, ...]]
     zips: tuple[tuple[str, ...], ...] = ()
     first_seed: int = 0
     seeds: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuse more runs than can be told apart in memory; raises ParameterError."""
         if self.size > LARGEST:
             reject("runs of the grid", self.size, f"at most {LARGEST}")
@@ -56,7 +57,7 @@ class Plan:
         """Number of runs."""
         return count_points(self.axes, self.zips) * self.seeds
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain data, with what it runs on."""
         machine = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
         versions = {"python": platform.python_version(), "numpy": np.__version__, "pyarrow": pa.__version__}
@@ -69,7 +70,7 @@ class Plan:
         }  # fmt: skip
 
 
-def plan_of(record: Mapping) -> Plan:
+def plan_of(record: Mapping[str, Any]) -> Plan:
     """Return the plan of a scan.json's contents, or raise ParameterError, KeyError or TypeError."""
     fixed, axes = dict(record["fixed"]), {name: tuple(values) for name, values in record["axes"].items()}
     zips = parse_zips([",".join(names) for names in record["zip"]], axes)
@@ -83,17 +84,17 @@ def plan_of(record: Mapping) -> Plan:
     return Plan(record["model"], fixed, axes, zips, first, seeds)
 
 
-def read_record(folder: Path) -> dict:
+def read_record(folder: Path) -> dict[str, Any]:
     """Return the contents of a directory's scan.json; ParameterError where there is none that can be read."""
     try:
-        record = json.loads((folder / "scan.json").read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads((folder / "scan.json").read_text(encoding="utf-8"))
         "".join([plan_of(record).model, record["kernels"], *record["contents"].values()])  # all of them texts
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ParameterError(f"scan directory = {str(folder)!r}: must hold a scan.json ({error!r})") from error
     return record
 
 
-def _read_failures(folder):
+def _read_failures(folder: Path) -> dict[str, dict[str, Any]]:
     """Return what failures.json holds; nothing where it cannot be read, since what failed is tried again anyway."""
     try:
         found = json.loads((folder / "failures.json").read_text(encoding="utf-8"))
@@ -102,7 +103,7 @@ def _read_failures(folder):
         return {}
 
 
-def merged(plan: Plan, record: Mapping, folder: Path) -> Plan:
+def merged(plan: Plan, record: Mapping[str, Any], folder: Path) -> Plan:
     """Return the plan that carries on what the `record` of a directory says, with values and seeds of both.
 
     Raises ParameterError, the difference shown, where anything else differs.
@@ -127,7 +128,7 @@ def merged(plan: Plan, record: Mapping, folder: Path) -> Plan:
     return replace(plan, axes=united(old.axes, plan.axes, plan.zips), seeds=max(plan.seeds, old.seeds))
 
 
-Specify = Callable[[dict, int], Specification]
+Specify = Callable[[dict[str, Any], int], Specification]
 """The specification of a point (fixed letters and the point's, by name) and a seed."""
 
 
@@ -139,13 +140,15 @@ class Scan:
     of theirs. `kernels` is the fingerprint of those that stored the runs, to read what an older version left.
     """
 
-    def __init__(self, folder: Path, plan: Plan, specify: Specify, one_family: bool = True, kernels: str | None = None):
+    def __init__(
+        self, folder: Path, plan: Plan, specify: Specify, one_family: bool = True, kernels: str | None = None
+    ) -> None:
         self.folder, self.plan, self._specify, self._one_family = Path(folder), plan, specify, one_family
         self.kernels = kernels or fingerprint()
         self.store = Store(self.folder / "runs", check=True)
         self.failures = _read_failures(self.folder)
 
-    def runs(self) -> Iterator[tuple[str, dict, int, Callable[[], Specification]]]:
+    def runs(self) -> Iterator[tuple[str, dict[str, Any], int, Callable[[], Specification]]]:
         """Yield (key, point, seed, specification when called) of every run, in the order of the grid."""
         plan = self.plan
         seeds = range(plan.first_seed, plan.first_seed + plan.seeds)
@@ -158,7 +161,7 @@ class Scan:
                     spec, family = self._specified(letters, seed)
                 yield seed_key(family, seed), point, seed, partial(_at_seed, spec, seed)
 
-    def _specified(self, letters, seed):
+    def _specified(self, letters: dict[str, Any], seed: int) -> tuple[Specification | ParameterError, str]:
         """Return (specification, family); for letters that no run can have (the error, what is wrong)."""
         try:
             spec = self._specify(letters, seed)
@@ -166,7 +169,7 @@ class Scan:
             return error, json.dumps([letters, str(error)])
         return spec, spec.family(self.kernels)
 
-    def missing(self) -> Iterator[tuple[str, dict, int, Callable[[], Specification]]]:
+    def missing(self) -> Iterator[tuple[str, dict[str, Any], int, Callable[[], Specification]]]:
         """Yield those of `runs` that are not stored, each key once."""
         seen = set()
         for run in self.runs():
@@ -174,7 +177,10 @@ class Scan:
                 seen.add(run[0])
                 yield run
 
-    def run(self, workers: int = 1, scheduler: str | None = None, progress=lambda done, failed: None) -> bool:
+    def run(
+        self, workers: int = 1, scheduler: str | None = None,
+        progress: Callable[[int, int], object] = lambda done, failed: None,
+    ) -> bool:  # fmt: skip
         """Compute what is missing; return False if an interrupt ended it before.
 
         `progress(done, failed)` is called after every chunk. What is done is written every few seconds and at the end.
@@ -182,7 +188,7 @@ class Scan:
         """
         where = {}
 
-        def todo():
+        def todo() -> Iterator[tuple[str, Specification]]:
             for key, point, seed, spec in self.missing():
                 where[key] = {**point, "seed": seed}
                 try:
@@ -214,7 +220,7 @@ class Scan:
                 self._flush(buffer)
             return not interrupted()
 
-    def _flush(self, buffer):
+    def _flush(self, buffer: dict[str, Result]) -> None:
         try:
             self.store.put(buffer, strict=True)
             write_json(self.folder / "failures.json", self.failures)
@@ -232,7 +238,7 @@ class Scan:
         names = list(dict.fromkeys(name for row in rows for name in row))
         return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
 
-    def _scalars(self):
+    def _scalars(self) -> dict[str, dict[str, Any]]:
         found = {}
         for table in self.store.tables(["key", "status", "steps", "scalars"]):
             columns = (table[name].to_pylist() for name in table.column_names)
@@ -241,19 +247,19 @@ class Scan:
         return found
 
 
-def _column(values):
+def _column(values: list[Any]) -> list[Any]:
     """Return values of one type: words where there is a word among them."""
     words = any(isinstance(value, str) for value in values)
     return [str(value) if words and value is not None else value for value in values]
 
 
-def _at_seed(spec, seed):
+def _at_seed(spec: Specification | ParameterError, seed: int) -> Specification:
     if isinstance(spec, ParameterError):
         raise spec
-    return replace(spec, seed=seed)
+    return spec.at_seed(seed)
 
 
-def write_json(path: Path, record) -> None:
+def write_json(path: Path, record: object) -> None:
     """Write a JSON file whole: under a temporary name, flushed, renamed."""
     temporary = path.with_name(path.name + ".part")
     try:
@@ -267,7 +273,7 @@ def write_json(path: Path, record) -> None:
 
 
 @contextmanager
-def opened(folder, plan: Plan, specify: Specify, one_family: bool = True):
+def opened(folder: str | Path, plan: Plan, specify: Specify, one_family: bool = True) -> Iterator[Scan]:
     """Open a scan directory for writing, new or to be carried on; give the `Scan`.
 
     Raises ParameterError: a directory that cannot be written, that another process writes, or of another scan.
@@ -295,11 +301,11 @@ def opened(folder, plan: Plan, specify: Specify, one_family: bool = True):
 
 
 @contextmanager
-def _interrupts():
+def _interrupts() -> Iterator[Callable[[], bool]]:
     """Give a function that tells whether Ctrl-C was pressed once; pressed twice it raises as ever."""
-    pressed = []
+    pressed: list[int] = []
 
-    def remember(number, frame):
+    def remember(number: int, frame: object) -> None:
         if pressed:
             raise KeyboardInterrupt
         pressed.append(number)

@@ -11,12 +11,14 @@ at a cost that does not depend on d.
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from simulate.data_file import read_arrays
 from simulate.parameters import choice, integer, real, reject
 from simulate.streams import stream
+from simulate.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class SignalNoise:
     labels: str = "iid"
     noise_patches: str = "shared"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Check every parameter once; raises ValueError."""
         checked = {
             "samples": integer("samples (n)", self.samples, 1, 100_000),
@@ -74,11 +76,11 @@ class GramInstance:
     the start.  labels, signal_labels (n,): y and ŷ, ±1.
     """
 
-    gram: np.ndarray
-    projections: np.ndarray
-    weight_gram: np.ndarray
-    labels: np.ndarray
-    signal_labels: np.ndarray
+    gram: FloatArray
+    projections: FloatArray
+    weight_gram: FloatArray
+    labels: FloatArray
+    signal_labels: FloatArray
     noise_weight: float
     noise_count: int
 
@@ -90,13 +92,13 @@ class DenseInstance:
     masks (2m, d) of 0 and 1 keep the coordinates of each neuron's weights, which are 0 elsewhere; None keeps all.
     """
 
-    vectors: np.ndarray
-    weights: np.ndarray
-    labels: np.ndarray
-    signal_labels: np.ndarray
+    vectors: FloatArray
+    weights: FloatArray
+    labels: FloatArray
+    signal_labels: FloatArray
     noise_weight: float
     noise_count: int
-    masks: np.ndarray | None = None
+    masks: FloatArray | None = None
 
     def to_gram(self) -> GramInstance:
         """Return the same problem as inner products; masked, gram is (2m, N+1, N+1), V diag(mask_r) Vᵀ for neuron r."""
@@ -119,7 +121,7 @@ class DenseInstance:
         return replace(self, weights=masks * self.weights, masks=masks)
 
 
-def draw_labels(data: SignalNoise, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_labels(data: SignalNoise, seed: int) -> tuple[FloatArray, FloatArray]:
     """Return (y, ŷ), each (n,) of ±1.0; the same uniforms serve every flip rate, so flips are nested in p."""
     n, rng = data.samples, stream("labels", seed, samples=data.samples)
     if data.labels == "iid":
@@ -140,12 +142,12 @@ def balanced_flips(samples: int, flip_rate: float) -> int:
     return min(round(flip_rate * samples / 2), samples // 2)
 
 
-def _noise_stream(data: SignalNoise, seed: int, space: str):
+def _noise_stream(data: SignalNoise, seed: int, space: str) -> tuple[int, np.random.Generator]:
     vectors = data.samples * data.noise_count
     return vectors, stream("data", seed, space=space, dimension=data.dimension, vectors=vectors)
 
 
-def _weight_stream(seed: int, space: str, **shape):
+def _weight_stream(seed: int, space: str, **shape: int) -> np.random.Generator:
     return stream("initial weights", seed, space=space, **shape)
 
 
@@ -171,7 +173,7 @@ def draw_dense(data: SignalNoise, width: int, init_std: float, seed: int, spread
     return DenseInstance(vectors, weights, labels, signal_labels, data.noise_weight, data.noise_count)
 
 
-def draw_weights(dimension: int, width: int, init_std: float, seed: int) -> np.ndarray:
+def draw_weights(dimension: int, width: int, init_std: float, seed: int) -> FloatArray:
     """Return initial weights (2m, d) with N(0, init_std²) entries."""
     rng = _weight_stream(seed, "dense", dimension=dimension, width=width)
     return init_std * rng.standard_normal((2 * width, dimension))
@@ -193,7 +195,10 @@ def draw_gram(data: SignalNoise, width: int, init_std: float, seed: int) -> Gram
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a run of what is beyond float64 ends as diverged
-def _instance(data, init_std, noise_factor, weight_factor, labels, signal_labels):
+def _instance(
+    data: SignalNoise, init_std: float, noise_factor: FloatArray, weight_factor: FloatArray, labels: FloatArray,
+    signal_labels: FloatArray,
+) -> GramInstance:  # fmt: skip
     """Return the inner products of mu with noise and weights of these coordinates: one Bartlett factor a row."""
     count, neurons = len(noise_factor), len(weight_factor)
     columns = noise_factor.shape[1] - 1  # the weights' rows reach further; the noise rows are zero there
@@ -207,12 +212,10 @@ def _instance(data, init_std, noise_factor, weight_factor, labels, signal_labels
     projections[:, 0] = std * mu * weight_factor[:, 0]
     projections[:, 1:] = std * sigma * (shared @ noise_factor.T)
     weight_gram = std * std * (weight_factor @ weight_factor.T)
-    return GramInstance(
-        gram, projections, weight_gram, labels, signal_labels, data.noise_weight, data.noise_count
-    )
+    return GramInstance(gram, projections, weight_gram, labels, signal_labels, data.noise_weight, data.noise_count)
 
 
-def _bartlett_rows(rng, first, rows, dimension):
+def _bartlett_rows(rng: np.random.Generator, first: int, rows: int, dimension: int) -> FloatArray:
     """Rows first … first+rows−1 of (u, L): the coordinate along mu, then the Bartlett factor in R^(d−1)."""
     columns = min(first + rows, dimension - 1)
     factor = np.empty((rows, columns + 1))
@@ -228,13 +231,13 @@ def _bartlett_rows(rng, first, rows, dimension):
 class Vectors:
     """The user's own problem: mu (d,), noise (N, d), labels and signal labels (n,), W0 (2m, d) or None."""
 
-    mu: np.ndarray
-    noise: np.ndarray
-    labels: np.ndarray
-    signal_labels: np.ndarray
+    mu: FloatArray
+    noise: FloatArray
+    labels: FloatArray
+    signal_labels: FloatArray
     noise_weight: float
     noise_count: int
-    weights: np.ndarray | None
+    weights: FloatArray | None
 
     @property
     def patches(self) -> int:
@@ -242,7 +245,7 @@ class Vectors:
         return 1 + round(self.noise_weight * self.noise_count)
 
 
-def read_vectors(path) -> Vectors:
+def read_vectors(path: str | Path) -> Vectors:
     """Read the user's own vectors from an .npz file, never unpickled.
 
     Keys: mu (d,), noise (n, d) for one vector a sample or (n, P−1, d) for independent patches, labels (n,) of
@@ -271,7 +274,7 @@ def read_vectors(path) -> Vectors:
     return Vectors(mu, noise.reshape(-1, mu.size), labels, signal_labels, weight, count, weights)
 
 
-def load_instance(path, width: int, init_std: float, seed: int) -> DenseInstance:
+def load_instance(path: str | Path, width: int, init_std: float, seed: int) -> DenseInstance:
     """Return the user's own vectors (`read_vectors`) as a dense problem; without W0, weights are drawn."""
     own = read_vectors(path)
     if own.weights is not None and len(own.weights) != 2 * width:
@@ -281,7 +284,7 @@ def load_instance(path, width: int, init_std: float, seed: int) -> DenseInstance
     return DenseInstance(vectors, weights, own.labels, own.signal_labels, own.noise_weight, own.noise_count)
 
 
-def _signs(name, values, samples):
+def _signs(name: str, values: np.ndarray, samples: int) -> FloatArray:
     if values.shape != (samples,) or not np.isin(values, (-1, 1)).all():
         reject(name, f"shape {values.shape}, values {np.unique(values)[:4].tolist()}", f"{samples} values of -1 or 1")
     return values.astype(float)

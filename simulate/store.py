@@ -10,10 +10,11 @@ import io
 import os
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,8 @@ import pyarrow.parquet as pq
 
 from simulate.compiled import cache_folder, fingerprint
 from simulate.run import Result, result_from_parts
+
+Found = TypeVar("Found")
 
 _ARRAY = pa.struct([("dtype", pa.string()), ("shape", pa.list_(pa.int64())), ("values", pa.list_(pa.float64()))])
 _SCHEMA = pa.schema({
@@ -42,7 +45,7 @@ class Store:
     With `check` every part is checked at the start: what it holds then counts as done.
     """
 
-    def __init__(self, folder: Path | None = None, check: bool = False):
+    def __init__(self, folder: Path | None = None, check: bool = False) -> None:
         self.folder = folder or cache_folder() / f"runs-{fingerprint()}"
         self._places: dict[str, tuple[Path, int]] = {}
         self._unwritten: dict[str, Result] = {}
@@ -51,12 +54,12 @@ class Store:
         for part, keys in self._whole(lambda part: read(part, columns=["key"])["key"].to_pylist()):
             self._index(part, keys)
 
-    def tables(self, columns) -> Iterator[pa.Table]:
+    def tables(self, columns: list[str]) -> Iterator[pa.Table]:
         """Yield these columns of every part that is whole."""
         for _, table in self._whole(lambda part: _read(part, columns)):
             yield table
 
-    def _whole(self, read):
+    def _whole(self, read: Callable[[Path], Found]) -> Iterator[tuple[Path, Found]]:
         """Yield (part, what `read` finds in it); set aside what is damaged."""
         for part in sorted(self.folder.glob("*.parquet")):
             try:
@@ -66,10 +69,10 @@ class Store:
             else:
                 yield part, found
 
-    def _index(self, part, keys):
+    def _index(self, part: Path, keys: Iterable[str]) -> None:
         self._places.update((key, (part, row)) for row, key in enumerate(keys))
 
-    def _set_aside(self, part, error):
+    def _set_aside(self, part: Path, error: Exception) -> None:
         damaged = part.with_suffix(".damaged")
         warnings.warn(f"{part} cannot be read ({error}); set aside as {damaged.name}", stacklevel=3)
         with suppress(OSError):  # the folder may be read-only, or another process faster
@@ -114,7 +117,7 @@ class Store:
         else:
             self._index(part, results)
 
-    def _write(self, part, data):
+    def _write(self, part: Path, data: bytes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = part.with_suffix(f".{uuid.uuid4().hex}.part")
         try:
@@ -127,11 +130,11 @@ class Store:
             temporary.unlink(missing_ok=True)
 
 
-def _digest(data):
+def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def _read(part, columns=None):
+def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
     """Return the part's table, or raise OSError if its contents are not what its name says."""
     data = part.read_bytes()
     if _digest(data) != part.stem:
@@ -139,7 +142,7 @@ def _read(part, columns=None):
     return _table(io.BytesIO(data), columns, len(data))
 
 
-def _table(source, columns=None, size=None):
+def _table(source: Any, columns: list[str] | None = None, size: int | None = None) -> pa.Table:
     """Return a part's table, or raise ValueError where it declares more than its bytes can hold."""
     size = source.stat().st_size if size is None else size
     found = pq.read_metadata(source)
@@ -149,7 +152,7 @@ def _table(source, columns=None, size=None):
     return pq.read_table(source, schema=_SCHEMA, columns=columns)
 
 
-def _encode(results):
+def _encode(results: dict[str, Result]) -> pa.Table:
     """Return the table of results, made column by column: row by row it would cost more than many a run."""
     scalars, arrays = zip(*(result.parts() for result in results.values()), strict=True)
     every = [array for found in arrays for array in found.values()]
@@ -163,21 +166,21 @@ def _encode(results):
     return pa.table([columns[name] for name in _SCHEMA.names], schema=_SCHEMA)
 
 
-def _lists(arrays, kind):
+def _lists(arrays: Sequence[Any], kind: type) -> pa.ListArray:
     flat = np.concatenate([np.zeros(0, kind), *(np.asarray(array, kind).ravel() for array in arrays)])
     return pa.ListArray.from_arrays(_offsets([np.size(array) for array in arrays]), pa.array(flat))
 
 
-def _maps(dictionaries, values):
+def _maps(dictionaries: Sequence[dict[str, Any]], values: pa.Array) -> pa.MapArray:
     names = pa.array([name for found in dictionaries for name in found], pa.string())
     return pa.MapArray.from_arrays(_offsets([len(found) for found in dictionaries]), names, values)
 
 
-def _offsets(sizes):
+def _offsets(sizes: Iterable[int]) -> pa.Array:
     return pa.array(np.cumsum([0, *sizes]), pa.int32())
 
 
-def _decode(row):
+def _decode(row: pa.Table) -> Result:
     plain = {name: row[name][0].as_py() for name in ("model", "status", "steps")}
     names, packed = row["arrays"][0].values.flatten()
     kinds, shapes, values = packed.flatten()

@@ -16,46 +16,47 @@ from numba.extending import lower_builtin, models, register_model
 
 from simulate.compiled import kernel
 from simulate.lanes import LANES, _compiled, _start, _vector
+from simulate.types import FloatArray
 
 
-def blank(like):
+def blank(like: tuple[int, ...]) -> FloatArray:
     """Return a strip of zeros, eight for every item of the tuple `like`."""
     return np.zeros((len(like), LANES))
 
 
-def strip(array, i, at, like):
+def strip(array: FloatArray, i: int, at: int, like: tuple[int, ...]) -> FloatArray:
     """Return the strip of array[i, at], array[i, at + 1], …, eight numbers for every item of the tuple `like`."""
     return array[i, at : at + LANES * len(like)].reshape(-1, LANES).copy()
 
 
-def lay(array, i, at, strip):
+def lay(array: FloatArray, i: int, at: int, strip: FloatArray) -> None:
     """Write a strip's numbers from array[i, at] on."""
     array[i, at : at + strip.size] = strip.ravel()
 
 
-def at_least(strip, low):
+def at_least(strip: FloatArray, low: float) -> FloatArray:
     """Return max(x, low) of every number; NaN stays."""
     return np.where(strip < low, low, strip)
 
 
-def positive_bits(strip):
+def positive_bits(strip: FloatArray) -> np.uint64:
     """Return the places of the numbers above 0 as bits of an unsigned integer of 64."""
     return np.uint64(sum(1 << k for k, x in enumerate(strip.ravel().tolist()) if x > 0.0))
 
 
-def masked(strip, bits):
+def masked(strip: FloatArray, bits: np.uint64) -> FloatArray:
     """Return the strip with 0 wherever the bit of its place is not set."""
     places = np.arange(strip.size, dtype=np.uint64).reshape(strip.shape)
     return np.where((bits >> places) & np.uint64(1) == 1, strip, 0.0)
 
 
-def power_of_two(strip):
+def power_of_two(strip: FloatArray) -> FloatArray:
     """Return 2^x of integers x from −1022 to 1023; below, and of NaN, 0."""
     with np.errstate(invalid="ignore"):
         return np.where(strip >= -1022.0, np.exp2(strip), 0.0)
 
 
-def summed(strip):
+def summed(strip: FloatArray) -> float:
     """Return the sum of a strip's numbers: each eight on the last, then halves, quarters, pairs."""
     lanes = functools.reduce(operator.add, strip)
     while lanes.size > 1:
@@ -63,7 +64,7 @@ def summed(strip):
     return float(lanes[0])
 
 
-def lowest(bits):
+def lowest(bits: np.uint64) -> int:
     """Return the place of the lowest bit that is set; there must be one."""
     return (int(bits) & -int(bits)).bit_length() - 1
 
@@ -74,7 +75,7 @@ _SERIES = tuple(1.0 / math.factorial(k) for k in range(13, 1, -1))
 
 
 @kernel(inline=True)
-def exponential(strip):
+def exponential(strip: FloatArray) -> FloatArray:
     """Return e^x of numbers x ≤ 0, within 1 ulp; below −708.74 0; NaN stays.
 
     x = k ln 2 + r with |r| ≤ ln(2)/2, and the series of e^r to its 13th power.

@@ -9,13 +9,14 @@ where lam is `normalisation`: radius = 0 is (S)GD, lam = 1 SAM, lam = 0 USAM, an
 size of the blocks that are perturbed together; which samples enter ∇L is the business of `Batches`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from simulate.compiled import kernel
+from simulate.types import IntArray
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Phase:
 
 
 @kernel
-def perturbation_scale(radius, normalisation, norm):
+def perturbation_scale(radius: float, normalisation: float, norm: float) -> float:
     """Return the factor radius · (1 − lam + lam/norm) that turns a gradient of that norm into e; 0 at norm 0."""
     if norm == 0.0:
         return 0.0
@@ -56,12 +57,12 @@ class Batches:
     whatever B is, and a row holds n draws.
     """
 
-    def __init__(self, samples: int, batch_size: int, rng: Any, replacement: bool = False):
+    def __init__(self, samples: int, batch_size: int, rng: Any, replacement: bool = False) -> None:
         self.samples, self.batch_size, self.rng, self._replacement = samples, batch_size, rng, replacement
         self.steps_per_epoch = -(-samples // batch_size)
         self._first, self._rows = 0, np.empty((0, samples), dtype=np.int64)
 
-    def order(self, first: int, epochs: int) -> np.ndarray:
+    def order(self, first: int, epochs: int) -> IntArray:
         """Return the permutations of `epochs` epochs from epoch `first` on; epochs are asked for in order."""
         if self.batch_size == self.samples and not self._replacement:
             return np.arange(self.samples)[None]
@@ -70,17 +71,23 @@ class Batches:
         self._first, self._rows = first, np.concatenate([kept, fresh]) if len(kept) else fresh
         return self._rows[:epochs]
 
-    def draw(self, count: int) -> np.ndarray:
+    def draw(self, count: int) -> IntArray:
         """Return the rows of `count` further epochs."""
+        rows: IntArray
         if self._replacement:
-            return self.rng.integers(self.samples, size=(count, self.samples))
-        return self.rng.permuted(np.tile(np.arange(self.samples), (count, 1)), axis=1)
+            rows = self.rng.integers(self.samples, size=(count, self.samples))
+        else:
+            rows = self.rng.permuted(np.tile(np.arange(self.samples), (count, 1)), axis=1)
+        return rows
 
 
 class Model(Protocol):
     """What `train` needs of a model."""
 
-    def advance(self, order, first_epoch, first, last, batch_size, step_size, rule, stop_loss, marks):
+    def advance(
+        self, order: IntArray, first_epoch: int, first: int, last: int, batch_size: int, step_size: float, rule: Rule,
+        stop_loss: float, marks: IntArray,
+    ) -> tuple[int, int, dict[str, np.ndarray]]:  # fmt: skip
         """Take steps first … last − 1; return (step reached, code, records).
 
         The code is RUNNING, STOPPED, DIVERGED or COLLAPSED. The records hold, stacked along axis 0, what `observe`
@@ -90,7 +97,7 @@ class Model(Protocol):
     def loss(self) -> float:
         """Return the full-batch training loss."""
 
-    def observe(self, batch: np.ndarray, rule: Rule) -> dict[str, np.ndarray]:
+    def observe(self, batch: IntArray, rule: Rule) -> dict[str, np.ndarray]:
         """Return what is recorded at a step whose batch and rule are given."""
 
     def describe(self, states: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -105,14 +112,17 @@ STATUS = {RUNNING: "max-steps", STOPPED: "stopped", DIVERGED: "diverged", COLLAP
 _SHORTEST, _LONGEST = 128, 8192  # steps between returns to Python: few batches drawn in vain, an interrupt is heard
 
 
-def batch_at(order, first_epoch, step, batch_size) -> np.ndarray:
+def batch_at(order: IntArray, first_epoch: int, step: int, batch_size: int) -> IntArray:
     """Return the samples of a step, `order` (epochs, n) holding the permutations from epoch `first_epoch` on."""
     per_epoch = -(-order.shape[1] // batch_size)
     epoch, place = divmod(step, per_epoch)
     return order[(epoch - first_epoch) % len(order), place * batch_size : (place + 1) * batch_size]
 
 
-def observe_at_marks(model, take_steps, order, first_epoch, first, last, batch_size, rule, marks):
+def observe_at_marks(
+    model: Model, take_steps: Callable[[int, int], tuple[int, int]], order: IntArray, first_epoch: int, first: int,
+    last: int, batch_size: int, rule: Rule, marks: Iterable[int],
+) -> tuple[int, int, dict[str, np.ndarray]]:  # fmt: skip
     """Drive `take_steps(first, last) → (step, code)` from mark to mark, observing `model` at each; see `Model`."""
     records, step, code = [], first, RUNNING
     for mark in (*marks, None):
@@ -125,7 +135,7 @@ def observe_at_marks(model, take_steps, order, first_epoch, first, last, batch_s
     return step, code, stack_records(records)
 
 
-def stack_records(records) -> dict[str, np.ndarray]:
+def stack_records(records: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Return the records stacked along a new axis 0, by name; {} if there is none."""
     return {name: np.stack([record[name] for record in records]) for name in records[0]} if records else {}
 

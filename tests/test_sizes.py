@@ -12,7 +12,6 @@ FILES = [
 FILES.append(ROOT / "sharpbounds.py")
 LINES, BODY = 400, 50
 LONGER = {  # a file, or a function of one, and its lines
-    "simulate/conv.py": 402,  # two spaces and masks over one set of kernels
     # one loop each, over a state of ten arrays or more: its parts would be handed all of them
     "simulate/diagonal_flow.py integrate_flow": 62,
     "simulate/effective_process.py run_effective_process": 89,

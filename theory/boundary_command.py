@@ -11,20 +11,30 @@ where x̄ less and plus the half-width meets the level, found by the same search
 import copy
 import math
 import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from simulate.parameters import integer, real, reject
-from theory.parameter_types import BATCH_SIZE, COUNT, LEVEL, NUMBERS, NumberOr
-from theory.scan_command import MODELS, converter, model_options, one_family, specify_of
+from theory.parameter_types import BATCH_SIZE, COUNT, LEVEL, NUMBERS, Level, NumberOr
+from theory.scan_command import MODELS, Convert, converter, model_options, one_family, specify_of
 from theory.simulate_output import given
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike
+
+    from simulate.bisection import Runs
+    from simulate.run import Specification
+    from simulate.runner import Runner
 
 CONFIDENCE = 0.95
 DOUBLINGS = 14  # of an automatic bracket, to either side of where it starts: a factor of 16 384
 _OWN_ERRORS = {"clean_error": "clean_error_se", "test_error": "clean_error_se"}  # the latter's is (1 − 2p) times it
 
 
-def scalar_results(model) -> tuple[str, ...]:
+def scalar_results(model: str) -> tuple[str, ...]:
     """Return the names of a model's results that are numbers."""
     import dataclasses
     import importlib
@@ -36,7 +46,10 @@ def scalar_results(model) -> tuple[str, ...]:
     return tuple(field.name for field in fields if field.type in (int, float, "int", "float"))
 
 
-def find_boundary(runner, runs, levels, value, start, between=None, halvings=6) -> list[dict]:
+def find_boundary(
+    runner: "Runner", runs: "Sequence[Runs]", levels: "ArrayLike", value: str, start: float,
+    between: tuple[float, float] | None = None, halvings: int = 6,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Return {"critical", "low", "high", "note"} for each point.
 
     `runs[k](v)` are the runs of point k where the letter is v, one a seed; `levels` (points,) what the mean of the
@@ -49,22 +62,23 @@ def find_boundary(runner, runs, levels, value, start, between=None, halvings=6) 
     from simulate.bisection import critical_values, find_brackets
 
     own = _OWN_ERRORS.get(value)
-    search = {"between": between or (start, start), "doublings": 0 if between else DOUBLINGS}
-    levels = np.asarray(levels, float)
+    search: dict[str, Any] = {"between": between or (start, start), "doublings": 0 if between else DOUBLINGS}
+    wanted = np.asarray(levels, float)
 
-    def observed(result):
+    def observed(result: Any) -> tuple[float, float]:
         return getattr(result, value), getattr(result, own) if own else 0.0
 
-    def solve(shift, chosen):
+    def solve(shift: float, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Search the points `chosen` with their means shifted by so many half-widths."""
-        at, common = [runs[k] for k in chosen], {"average": lambda pairs: _shifted(pairs, shift), "value": observed}
+        at = [runs[k] for k in chosen]
+        common: dict[str, Any] = {"average": lambda pairs: _shifted(pairs, shift), "value": observed}
         with np.errstate(over="ignore", invalid="ignore"):  # of diverged runs
-            brackets, words = find_brackets(runner, at, levels[chosen], **search, **common)
+            brackets, words = find_brackets(runner, at, wanted[chosen], **search, **common)
             good = [k for k, word in enumerate(words) if not word]
             critical = np.full(len(at), np.nan)
             if good:
                 critical[good] = critical_values(
-                    runner, [at[k] for k in good], levels[chosen][good], brackets[good], halvings, **common
+                    runner, [at[k] for k in good], wanted[chosen][good], brackets[good], halvings, **common
                 )
         words = ["not finite" if not word and np.isnan(c) else word for word, c in zip(words, critical, strict=True)]
         return critical, brackets[:, 0] < brackets[:, 1], words
@@ -85,7 +99,7 @@ def find_boundary(runner, runs, levels, value, start, between=None, halvings=6) 
     return rows
 
 
-def _shifted(pairs, shift):
+def _shifted(pairs: "np.ndarray", shift: float) -> float:
     """Return the mean of values (S,) in pairs with own standard errors (S, 2), `shift` (−1, 0, 1) half-widths away.
 
     Where runs diverged and the half-width is not finite, the smallest or largest value takes its place.
@@ -96,15 +110,15 @@ def _shifted(pairs, shift):
     values, own = pairs.T
     mean = values.mean()
     if not shift or np.isnan(mean):
-        return mean
+        return float(mean)
     error = math.hypot(values.std(ddof=1) / math.sqrt(len(values)), own.mean())
     half = stdtrit(len(values) - 1, 0.5 + 0.5 * CONFIDENCE) * error
     if not math.isfinite(half):
-        return values.min() if shift < 0.0 else values.max()
-    return mean + shift * half
+        return float(values.min() if shift < 0.0 else values.max())
+    return float(mean + shift * half)
 
 
-def _range(context, param, text):
+def _range(context: click.Context, param: click.Parameter, text: str | None) -> tuple[float, float] | None:
     """Read LOW:HIGH."""
     if text is None:
         return None
@@ -117,7 +131,7 @@ def _range(context, param, text):
     return low, high
 
 
-def _start(options, along):
+def _start(options: Mapping[str, click.Parameter], along: str) -> float:
     """Return where the search of a letter starts: at its default, or 1; ParameterError if it is no number."""
     kinds = {name: option.type for name, option in options.items()}
     numbers = click.FLOAT, COUNT, BATCH_SIZE, NUMBERS
@@ -128,11 +142,15 @@ def _start(options, along):
     return float(default) if isinstance(default, int | float) and default > 0.0 else 1.0
 
 
-def _boundary_command(model):
+def _boundary_command(model: str) -> click.Command:
     """Return the command `boundary MODEL`: the letters of `simulate MODEL`, and those of a search."""
     options = {name: copy.copy(param) for name, param in model_options(model).items()}
 
-    def run(along, level, value, grid, zips, between, halvings, seeds, seed, workers, out, as_json, **letters):
+    def run(
+        along: str, level: Level, value: str | None, grid: tuple[str, ...], zips: tuple[str, ...],
+        between: tuple[float, float] | None, halvings: int, seeds: int, seed: int, workers: int, out: str | None,
+        as_json: bool, **letters: Any,
+    ) -> None:  # fmt: skip
         letters = given(click.get_current_context(), letters)
         _run(model, options, letters, along, level, value, grid, zips, between, halvings, seeds, seed, workers, out,
              as_json)  # fmt: skip
@@ -164,9 +182,10 @@ def _boundary_command(model):
 
 
 def _run(
-    model, options, letters, along, level, value, grid, zips, between, halvings, seeds, seed, workers, out, as_json
-):
-    from dataclasses import replace
+    model: str, options: Mapping[str, click.Parameter], letters: dict[str, Any], along: str, level: Level,
+    value: str | None, grid: tuple[str, ...], zips: tuple[str, ...], between: tuple[float, float] | None, halvings: int,
+    seeds: int, seed: int, workers: int, out: str | None, as_json: bool,
+) -> None:  # fmt: skip
 
     from simulate.executor import worker_count
     from simulate.grid import parse_zips, points, united
@@ -189,13 +208,13 @@ def _run(
     specify, family = specify_of(model, axes), one_family(model, letters, {**axes, along: ()})
     whole = options[along].type in (COUNT, BATCH_SIZE)
 
-    def runs_of(point):
-        def runs(number):
+    def runs_of(point: Mapping[str, Any]) -> "Runs":
+        def runs(number: float) -> "list[Specification]":
             at = {**letters, **point, along: max(1, round(number)) if whole else number}
             if not family:
                 return [specify(at, seed + k) for k in range(seeds)]
             first = specify(at, seed)
-            return [replace(first, seed=seed + k) for k in range(seeds)]
+            return [first.at_seed(seed + k) for k in range(seeds)]
 
         return runs
 
@@ -214,7 +233,7 @@ def _run(
                  "fixed": letters, "axes": axes}, out, as_json)  # fmt: skip
 
 
-def _value(model, level, value):
+def _value(model: str, level: Level, value: str | None) -> str:
     """Return the name of the result that is averaged: the one given, or what the level is one of."""
     import importlib
 
@@ -226,7 +245,7 @@ def _value(model, level, value):
     return value
 
 
-def _axes(grid, convert, letters):
+def _axes(grid: Sequence[str], convert: Convert, letters: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Return the axes of a grid as written, by letter; `letters` are given elsewhere."""
     from simulate.grid import parse_axis
 
@@ -239,7 +258,7 @@ def _axes(grid, convert, letters):
     return axes
 
 
-def _show(rows, what, out, as_json):
+def _show(rows: list[dict[str, Any]], what: dict[str, Any], out: str | None, as_json: bool) -> None:
     """Print the rows or write them; NaN is an empty cell of CSV and null in JSON."""
     import csv
     import io
@@ -271,10 +290,10 @@ def _show(rows, what, out, as_json):
 class _Boundary(click.Group):
     """`boundary` with a command for each model, made when it is asked for."""
 
-    def list_commands(self, context):
+    def list_commands(self, context: click.Context) -> list[str]:
         return [*MODELS]
 
-    def get_command(self, context, name):
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
         return _boundary_command(name) if name in MODELS else None
 
 

@@ -39,8 +39,8 @@ class Record:
     seconds: float
     runs: int
     missing: str | None = None
-    settings: Mapping = field(default_factory=dict)
-    series: Mapping[str, dict] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    series: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def rejected(self) -> bool:
@@ -65,7 +65,7 @@ class Record:
         """Return the smallest violation that would have been called so (`detectable`)."""
         return detectable(self.verdict, self.claim.tolerance)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return the record as plain data; docs/record.md says what each entry means."""
         claim = self.claim
         paper = registry.paper(claim)
@@ -124,25 +124,28 @@ def check(
         with single_threaded():  # the same bits however many cores there are, and none taken from the workers
             return claim.observe({**settings, **changes}, runner)
 
-    samples, kept = observed({}), {}
-
-    def judged(name: str, changes: Mapping[str, Any], predict: Any, worst: bool) -> Verdict:
+    samples, kept, verdicts = observed({}), {}, {}
+    for name, (changes, predict, worst) in parts(claim).items():
         found = observed(changes) if changes else samples
-        prediction = predicted(predict or claim.predict, found)
+        prediction = predicted(predict, found)
         kept[name] = series(claim.kind, found, prediction, false_alarm)
-        return judge(claim.kind, found, prediction, claim.tolerance, false_alarm, worst=worst)
-
-    verdict = judged("claim", {}, None, True)
-    repaired = claim.twin or Control("")  # what must hold: a control beside a form that fails would prove nothing
-    twin = judged("twin", repaired.changes, repaired.predict, True) if claim.twin else None
-    changes = {**repaired.changes, **claim.control.changes}
-    control = judged("control", changes, claim.control.predict or repaired.predict, False)
+        verdicts[name] = judge(claim.kind, found, prediction, claim.tolerance, false_alarm, worst=worst)
+    verdict, twin, control = verdicts["claim"], verdicts.get("twin"), verdicts["control"]
     outcome = verdict.outcome
     if not claim.in_scope():
         verdict = replace(verdict, outcome=Outcome.OUT_OF_SCOPE)
     runs = runner.computed + runner.found - before
     seconds = time.perf_counter() - start
     return Record(claim, mode, seed, verdict, outcome, control, twin, seconds, runs, None, settings, kept)
+
+
+def parts(claim: Claim) -> dict[str, tuple[Mapping[str, Any], Any, bool]]:
+    """Return what is judged of a claim by name: (changes to settings, prediction, by the worst axis or the best)."""
+    repaired = claim.twin or Control("")  # what must hold: a control beside a form that fails would prove nothing
+    form = repaired.predict or claim.predict
+    twin = {"twin": (repaired.changes, form, True)} if claim.twin else {}
+    changes = {**repaired.changes, **claim.control.changes}
+    return {"claim": ({}, claim.predict, True), **twin, "control": (changes, claim.control.predict or form, False)}
 
 
 def predicted(predict: Any, observation: Any) -> Any:

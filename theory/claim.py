@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from theory.domain import Domain
+from theory.types import Runner, Settings
 
 
 class Kind(StrEnum):
@@ -64,8 +65,8 @@ class Samples:
     """What was observed, and what it was observed at.
 
     `observed` has the points along axis 0; a last axis more than the prediction has holds replicates. `given`
-    holds what the prediction needs, "x" being the abscissa of a rate or limit, ordered towards the limit, and
-    "notes" what else is to be printed.
+    holds what the prediction needs, "x" being the abscissa of a rate or limit, ordered towards the limit,
+    "range" the least and largest value that a bound's replicates can have, and "notes" what else is to be printed.
     """
 
     observed: np.ndarray
@@ -108,7 +109,7 @@ class Claim:
     kind: Kind
     hypotheses: Sequence[Hypothesis]
     parameters: Mapping[str, Any]
-    observe: Callable[[Mapping[str, Any], Any], Observation]
+    observe: Callable[[Settings, Runner], Observation]
     predict: Prediction | Mapping[str, Prediction]
     tolerance: float
     tolerance_reason: str

@@ -3,21 +3,28 @@
 import json
 import os
 import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from theory import registry
+from theory import own, registry
 from theory.parameter_types import COUNT
+
+if TYPE_CHECKING:
+    from theory.check import Record
+    from theory.claim import Claim
 
 
 @click.command("list")
 @click.argument("patterns", nargs=-1, metavar="[ID, glob or FILE.py]…")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--ids", is_flag=True, help="Print the ids alone, one a line.")
-def list_claims(patterns, as_json, ids):
+def list_claims(patterns: tuple[str, ...], as_json: bool, ids: bool) -> None:
     """List claims (all of the project, if none is named): id, kind, expected verdict and title."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": claim.id,
             "paper": claim.id.partition("/")[0],
@@ -68,7 +75,7 @@ LETTERS = {  # letter: flag, type, meaning
 }
 
 
-def _letters(command):
+def _letters(command: Callable[..., Any]) -> Callable[..., Any]:
     for letter, (flags, kind, meaning) in reversed(LETTERS.items()):
         names = (flags,) if isinstance(flags, str) else flags
         command = click.option(*names, letter, type=kind, help=f"{meaning} {letter}, in place of the nominal.")(command)
@@ -78,7 +85,7 @@ def _letters(command):
 @click.command()
 @click.argument("claim_id", metavar="ID or FILE.py")
 @_letters
-def show(claim_id, **given):
+def show(claim_id: str, **given: Any) -> None:
     """Show a claim, or those of a file: statement, source, settings, and the margin of every hypothesis.
 
     With numbers (--n, --d, --mu …) the margins are those of your own setting, without simulating anything: does
@@ -88,7 +95,7 @@ def show(claim_id, **given):
     from simulate.parameters import reject
     from theory.tables import show_claim
 
-    claims = registry.select((claim_id,)) if registry.own.is_file(claim_id) else [registry.find(claim_id)]
+    claims = registry.select((claim_id,)) if own.is_file(claim_id) else [registry.find(claim_id)]
     changes = {letter: value for letter, value in given.items() if value is not None}
     for place, claim in enumerate(claims):
         for letter, value in changes.items():
@@ -107,7 +114,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_output(path, stdout=False):
+def check_output(path: str | None, stdout: bool = False) -> str | None:
     """Return `path` if a file can be written there, before anything is computed; else raise ParameterError.
 
     `stdout` tells whether `-` is allowed.
@@ -128,7 +135,7 @@ def check_output(path, stdout=False):
     return path
 
 
-def write_whole(path, data: bytes) -> None:
+def write_whole(path: str | Path, data: bytes) -> None:
     """Write a file under a temporary name and rename it into place; `-` is standard output, a pipe stays a pipe."""
     from simulate.parameters import ParameterError
 
@@ -150,7 +157,11 @@ def write_whole(path, data: bytes) -> None:
             temporary.unlink()
 
 
-def verify_claims(patterns=(), mode="quick", seed=0, workers=None, store=True, report=None, progress=None):
+def verify_claims(
+    patterns: str | Iterable[str] = (), mode: str = "quick", seed: int = 0, workers: int | None = None,
+    store: bool = True, report: "Callable[[Record], None] | None" = None,
+    progress: "Callable[[Claim, int], None] | None" = None,
+) -> "list[Record]":  # fmt: skip
     """Check the claims that `patterns` name (see `theory.registry.select`; all by default) and return their records.
 
     `workers` processes (default: every core) share the runs; `store=False` computes every run afresh. `report` is
@@ -167,7 +178,7 @@ def verify_claims(patterns=(), mode="quick", seed=0, workers=None, store=True, r
         for claim in selected:
             if progress:
                 progress(claim, 0)
-                runner.progress = lambda count, claim=claim: progress(claim, count)
+                runner.progress = partial(progress, claim)
             record = check(claim, mode, seed, runner, table)
             records.append(record)
             if report:
@@ -175,7 +186,7 @@ def verify_claims(patterns=(), mode="quick", seed=0, workers=None, store=True, r
     return records
 
 
-def checking(command):
+def checking(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the ids and options of a check."""
     options = (
         click.argument("patterns", nargs=-1, metavar="[ID, glob or FILE.py]…"),
@@ -192,7 +203,7 @@ def checking(command):
     return command
 
 
-def asked(patterns, seed, workers):
+def asked(patterns: Sequence[str], seed: int, workers: int | None) -> "list[Claim]":
     """Return the claims that the options of `checking` ask for, or raise ParameterError for any of them."""
     selected = registry.select(patterns)
     from simulate.executor import worker_count
@@ -204,7 +215,9 @@ def asked(patterns, seed, workers):
     return selected
 
 
-def checked(patterns, mode, seed, workers, no_cache, to_stderr=False):
+def checked(
+    patterns: Sequence[str], mode: str, seed: int, workers: int | None, no_cache: bool, to_stderr: bool = False
+) -> "list[Record]":
     """Return the records of the claims that match, shown as they are made; the arguments are those of `checking`."""
     from theory.tables import VerifyTable
 
@@ -217,7 +230,10 @@ def checked(patterns, mode, seed, workers, no_cache, to_stderr=False):
 @checking
 @click.option("--json", "json_file", metavar="FILE", help="Also write the records as JSON ('-': standard output).")
 @click.pass_context
-def verify(context, patterns, mode, seed, workers, json_file, no_cache):
+def verify(
+    context: click.Context, patterns: tuple[str, ...], mode: str, seed: int, workers: int | None, json_file: str | None,
+    no_cache: bool,
+) -> None:  # fmt: skip
     """Check claims against exact simulation (all of them, if none is named).
 
     Exit status: 0 if every verdict is the expected one, every negative control was rejected and every twin of a
@@ -232,7 +248,7 @@ def verify(context, patterns, mode, seed, workers, json_file, no_cache):
     context.exit(0 if all(record.passed for record in records) else 1)
 
 
-def plain_json(value):
+def plain_json(value: Any) -> Any:
     """Plain data with NaN and infinities as null and NumPy numbers as Python's, so that the JSON is valid anywhere."""
     import math
 
@@ -251,7 +267,7 @@ def plain_json(value):
 
 @click.command()
 @click.argument("patterns", nargs=-1, metavar="[ID, glob or FILE.py]…")
-def cite(patterns):
+def cite(patterns: tuple[str, ...]) -> None:
     """Print the BibTeX entries of the papers whose claims are named (all, by default)."""
     found = {}
     for claim in registry.select(patterns):

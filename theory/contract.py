@@ -5,22 +5,29 @@ settings: twice, with one worker and with two.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, prod
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
+from theory.claim import Claim, Control, Hypothesis, Kind, Observation, Outcome, Prediction, Samples
+
+if TYPE_CHECKING:
+    from simulate.runner import Runner
+    from theory.check import Record
 
 RULES: dict[str, str] = {}  # name: what it asks for, in the order in which they are told
-DECLARED: dict[str, Callable] = {}
-OBSERVED: dict[str, Callable] = {}
+DECLARED: dict[str, Callable[[Claim], Iterator[str]]] = {}
+OBSERVED: "dict[str, Callable[[Evidence], Iterator[str]]]" = {}
 LOOSE = 1e6  # a bound that is everywhere this many times beyond what is observed says nothing
 
+T = TypeVar("T")
 
-def _rule(rules, name, text):
-    def enter(function):
+
+def _rule(rules: dict[str, T], name: str, text: str) -> Callable[[T], T]:
+    def enter(function: T) -> T:
         RULES[name] = text
         rules[name] = function
         return function
@@ -28,7 +35,7 @@ def _rule(rules, name, text):
     return enter
 
 
-def missing(claim: Claim, workers=(1, 2)) -> dict[str, list[str]]:
+def missing(claim: Claim, workers: Sequence[int] = (1, 2)) -> dict[str, list[str]]:
     """Return, for every rule, what a claim lacks. One that cannot be declared in full is not observed."""
     found = declared(claim)
     if any(found.values()) or claim.missing():
@@ -51,7 +58,7 @@ def declared(claim: Claim) -> dict[str, list[str]]:
 
 
 @_rule(DECLARED, "words", "id, title, statement and source")
-def _words(claim) -> Iterator[str]:
+def _words(claim: Claim) -> Iterator[str]:
     if not re.fullmatch(r"[a-z]+([0-9]{4}[a-z]?)?/[a-z0-9]+(-[a-z0-9]+)*", str(claim.id)):
         yield f"the id {claim.id!r} is not of the form paper/some-words"
     for name in ("title", "statement", "source"):
@@ -64,7 +71,7 @@ def _words(claim) -> Iterator[str]:
 
 
 @_rule(DECLARED, "tolerance", "a finite tolerance with its reason")
-def _tolerance(claim):
+def _tolerance(claim: Claim) -> Iterator[str]:
     if not isinstance(claim.tolerance, int | float) or not 0.0 <= claim.tolerance < np.inf:
         yield f"tolerance = {claim.tolerance!r} is no finite number >= 0"
     if not _is_text(claim.tolerance_reason):
@@ -72,7 +79,7 @@ def _tolerance(claim):
 
 
 @_rule(DECLARED, "symbols", "every parameter explained, every hypothesis named, in words and with a margin")
-def _symbols(claim):
+def _symbols(claim: Claim) -> Iterator[str]:
     from theory.commands import LETTERS
 
     text = " ".join([str(claim.statement), str(claim.title), *(f"{h.name} {h.text}" for h in claim.hypotheses)])
@@ -96,7 +103,7 @@ def _symbols(claim):
 
 
 @_rule(DECLARED, "control", "a negative control that is not the claim itself")
-def _control(claim):
+def _control(claim: Claim) -> Iterator[str]:
     if not isinstance(claim.control, Control):
         yield "no negative control"
     for name, case in (("control", claim.control), ("twin", claim.twin)):
@@ -111,7 +118,8 @@ def _control(claim):
 
 
 @_rule(DECLARED, "expected", "a verdict fixed beforehand; a twin where it is `violated`")
-def _expected(claim):
+def _expected(claim: Claim) -> Iterator[str]:
+    expected: set[Any]
     try:
         expected = {claim.expected_in(mode) for mode in ("quick", "full")}
     except (KeyError, TypeError):
@@ -130,12 +138,12 @@ def _expected(claim):
 
 
 @_rule(DECLARED, "settings", "quick settings that are smaller than the full ones, by the same names")
-def _settings(claim):
+def _settings(claim: Claim) -> Iterator[str]:
     if not claim.quick or set(claim.quick) != set(claim.full):
         yield "quick and full settings do not have the same names, or there are none"
         return
 
-    def size(name, value):
+    def size(name: str, value: Any) -> int:
         return len(value) if isinstance(value, tuple | list) else value if name in COUNTED else 0
 
     efforts = [(size(name, quick), size(name, claim.full[name])) for name, quick in claim.quick.items()]
@@ -150,7 +158,7 @@ def _settings(claim):
 COUNTED = ("seeds", "steps", "problems")
 
 
-def _is_text(value):
+def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != "" and value == value.strip()
 
 
@@ -162,18 +170,18 @@ class Evidence:
     """A claim, its record, and what was observed and predicted by axis, with each number of workers."""
 
     claim: Claim
-    record: object
+    record: "Record"
     samples: Mapping[str, Samples]
-    predict: Mapping[str, Callable]
+    predict: Mapping[str, Prediction]
     again: Mapping[int, Mapping[str, Samples]]
 
-    def predictions(self):
+    def predictions(self) -> Iterator[tuple[str, Samples, np.ndarray]]:
         """Yield (axis in words, samples, prediction) of every axis."""
         for axis, samples in self.samples.items():
             yield f" in {axis}" if axis else "", samples, np.asarray(self.predict[axis](samples), float)
 
 
-def observed(claim: Claim, workers=(1, 2)) -> dict[str, list[str]]:
+def observed(claim: Claim, workers: Sequence[int] = (1, 2)) -> dict[str, list[str]]:
     """Return, for every rule of `OBSERVED`, what the check of a claim lacks; an error counts under "runs"."""
     from simulate.parameters import ParameterError
     from theory.own import blame
@@ -188,13 +196,13 @@ def observed(claim: Claim, workers=(1, 2)) -> dict[str, list[str]]:
         return {"runs": [told or str(error)]}
 
 
-def _observe(claim, workers) -> Evidence:
+def _observe(claim: Claim, workers: Sequence[int]) -> Evidence:
     from simulate.runner import Runner, single_threaded
     from theory.check import SEED_STRIDE, check
 
-    seen = []
+    seen: list[Observation] = []
 
-    def observe(settings, runner):
+    def observe(settings: Mapping[str, Any], runner: "Runner") -> Observation:
         seen.append(claim.observe(settings, runner))
         return seen[-1]
 
@@ -209,12 +217,12 @@ def _observe(claim, workers) -> Evidence:
     return Evidence(claim, record, samples, predict, again)
 
 
-def _axes(observation):
+def _axes(observation: Observation) -> Mapping[str, Samples]:
     return observation if isinstance(observation, Mapping) else {"": observation}
 
 
 @_rule(OBSERVED, "runs", "an observation and a prediction that come without an error, finite")
-def _runs(evidence):
+def _runs(evidence: Evidence) -> Iterator[str]:
     for axis, samples, prediction in evidence.predictions():
         if not np.size(samples.observed):
             yield f"nothing is observed{axis}"
@@ -225,7 +233,7 @@ def _runs(evidence):
 
 
 @_rule(OBSERVED, "verdict", "the verdict that is expected; the twin, if any, holds")
-def _verdict(evidence):
+def _verdict(evidence: Evidence) -> Iterator[str]:
     claim, record = evidence.claim, evidence.record
     if record.verdict.outcome is not claim.expected_in("quick"):
         yield f"the verdict is {record.verdict.outcome}, not {claim.expected_in('quick')}"
@@ -236,13 +244,13 @@ def _verdict(evidence):
 
 
 @_rule(OBSERVED, "rejected", "a control that is rejected")
-def _rejected(evidence):
+def _rejected(evidence: Evidence) -> Iterator[str]:
     if not evidence.record.rejected:
         yield f"the control is {evidence.record.control.outcome}: a check that cannot fail says nothing"
 
 
 @_rule(OBSERVED, "not vacuous", "something other than 0 observed, and no bound that is beyond it by any measure")
-def _not_vacuous(evidence):
+def _not_vacuous(evidence: Evidence) -> Iterator[str]:
     side = {Kind.UPPER_BOUND: 1.0, Kind.LOWER_BOUND: -1.0}.get(evidence.claim.kind)
     observed = [samples.observed for samples in evidence.samples.values()]
     if evidence.record.judged is not Outcome.VIOLATED and not any(map(np.any, observed)):
@@ -261,7 +269,7 @@ def _not_vacuous(evidence):
 
 
 @_rule(OBSERVED, "vectorised", "of part of the points, a prediction that is that part of it")
-def _vectorised(evidence):
+def _vectorised(evidence: Evidence) -> Iterator[str]:
     for axis, samples, prediction in evidence.predictions():
         points = len(np.atleast_1d(samples.observed))
         if points < 2 or prediction.ndim == 0 or len(prediction) != points or not _can_be_cut(samples):
@@ -274,7 +282,7 @@ def _vectorised(evidence):
                 break
 
 
-def _can_be_cut(samples):
+def _can_be_cut(samples: Samples) -> bool:
     """Return whether all that is given goes by points or is a number: of a list of objects there is no part."""
     plain = int | float | str | np.ndarray | np.generic
     lists = [value for name, value in samples.given.items() if name != "notes" and isinstance(value, list | tuple)]
@@ -285,7 +293,7 @@ def subset(samples: Samples, part: slice) -> Samples:
     """Return samples at part of their points: of `observed`, and of whatever is given point by point."""
     points = len(samples.observed)
 
-    def taken(value):
+    def taken(value: Any) -> Any:
         if isinstance(value, list | tuple) or np.ndim(value):
             return value[part] if len(value) == points else value
         return value
@@ -295,21 +303,21 @@ def subset(samples: Samples, part: slice) -> Samples:
 
 
 @_rule(OBSERVED, "deterministic", "the same bits when it is observed again")
-def _deterministic(evidence):
+def _deterministic(evidence: Evidence) -> Iterator[str]:
     first = next(iter(evidence.again), None)
     if first is not None and not _same(evidence.samples, evidence.again[first]):
         yield "another observation with the same seed gives other numbers"
 
 
 @_rule(OBSERVED, "workers", "the same bits whatever the number of workers")
-def _workers(evidence):
+def _workers(evidence: Evidence) -> Iterator[str]:
     first = next(iter(evidence.again), None)
     for count, samples in evidence.again.items():
-        if count != first and not _same(evidence.again[first], samples):
+        if first is not None and count != first and not _same(evidence.again[first], samples):
             yield f"{count} workers observe other numbers than {first}"
 
 
-def _same(a, b):
+def _same(a: Any, b: Any) -> bool:
     if isinstance(a, Samples):
         return isinstance(b, Samples) and _same(a.observed, b.observed) and _same(a.given, b.given)
     if isinstance(a, Mapping):

@@ -9,7 +9,7 @@ from theory import registry
 @click.argument("patterns", nargs=-1, metavar="[ID, glob or FILE.py]…", required=True)
 @click.option("--declared", "alone", is_flag=True, help="Look at what is declared only; observe nothing.")
 @click.pass_context
-def check(context, patterns, alone):
+def check(context: click.Context, patterns: tuple[str, ...], alone: bool) -> None:
     """Tell what claims lack before their checks mean something: yours (FILE.py), or the project's.
 
     A claim needs words, a reason for its tolerance, explained symbols, settings, a negative control that is rejected;

@@ -1,6 +1,7 @@
 """`simulate conv`: runs of the convolutional network, the paper's scalings resolved to plain numbers."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -8,15 +9,21 @@ from simulate.parameters import choice, integer, real, reject
 from theory.parameter_types import BATCH_SIZE, COUNT
 from theory.simulate_output import Shown, every, given, run_and_print, run_options, seeded
 
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvSpec
+
 RULES = ("sgd", "sam", "sam-then-sgd")
 LEVELS = ("effective", "limit", "closed")  # of `theory.ours.prediction`
 
 
 def conv_spec(
-    *, n=20, d=20_000, width=10, patches=2, mu=3.0, sigma_p=None, sigma_0=0.001, flip_rate=0.1, labels="iid",
-    noise_patches="shared", data=None, rule="sgd", tau=None, tau_c3=None, sam_steps=None, kappa=None, batch=None,
-    eta=0.01, max_steps=60_000, stop_loss=0.01, seed=0, space="gram", record=(), density=1.0, decay=0.0,
-):  # fmt: skip
+    *, n: int = 20, d: int = 20_000, width: int = 10, patches: int = 2, mu: float = 3.0, sigma_p: float | None = None,
+    sigma_0: float = 0.001, flip_rate: float = 0.1, labels: str = "iid", noise_patches: str = "shared",
+    data: str | None = None, rule: str = "sgd", tau: float | None = None, tau_c3: float | None = None,
+    sam_steps: int | None = None, kappa: float | None = None, batch: int | None = None, eta: float = 0.01,
+    max_steps: int = 60_000, stop_loss: float = 0.01, seed: int = 0, space: str = "gram", record: tuple[int, ...] = (),
+    density: float = 1.0, decay: float = 0.0,
+) -> "ConvSpec":  # fmt: skip
     """Return a `ConvSpec` from the paper's letters.
 
     tau is SAM's radius, or tau_c3 the constant C3 of tau = m√B/(C3 P sigma_p √d); sam_steps the length of the SAM
@@ -33,6 +40,7 @@ def conv_spec(
     from theory.chen2023.setting import sam_steps as steps_of
 
     choice("rule", rule, RULES)
+    source: SignalNoise | VectorFile
     if data is None:
         source = SignalNoise(n, d, patches, mu, 1.0 if sigma_p is None else sigma_p, flip_rate, labels, noise_patches)
         rate = resulting_flip_rate(source)
@@ -45,8 +53,8 @@ def conv_spec(
             width = len(own.weights) // 2
         rate = float(np.mean(own.labels != own.signal_labels))
     spec = ConvSpec(
-        source, width, sigma_0, rule, 0.0, 0, batch, eta, max_steps, stop_loss, seed, space, record, density,
-        decay,
+        source, width=width, init_std=sigma_0, rule=rule, batch_size=batch, step_size=eta, max_steps=max_steps,
+        stop_loss=stop_loss, seed=seed, space=space, record=record, density=density, decay=decay,
     )  # fmt: skip
     for one, other, names in ((tau, tau_c3, "tau and tau_c3"), (sam_steps, kappa, "sam_steps and kappa")):
         if one is not None and other is not None:
@@ -125,7 +133,10 @@ _FROM_FILE = ("n", "d", "patches", "mu", "labels", "noise_patches")
 )  # fmt: skip
 @run_options
 @click.pass_context
-def conv(context, seeds, record, save, workers, as_json, compare, **letters):
+def conv(
+    context: click.Context, /, seeds: int, record: int, save: str | None, workers: int, as_json: bool,
+    compare: str | None, **letters: Any,
+) -> None:  # fmt: skip
     """Train the two-layer convolutional ReLU network on signal plus noise, exactly.
 
     Chen et al. 2023's setting: each sample is a signal patch ŷ·mu and P − 1 noise patches; the clean error is that of
@@ -138,7 +149,7 @@ def conv(context, seeds, record, save, workers, as_json, compare, **letters):
         for name, value in given(context, letters).items():
             if name in decided:
                 reject("--" + name.replace("_", "-"), value, "left out with --data, whose file decides it")
-    spec = conv_spec(**letters, record=every(record, letters["max_steps"]))
+    spec = conv_spec(**letters, record=tuple(every(record, letters["max_steps"])))
     comparison = None
     if compare is not None:
         from theory.predict_command import Comparison

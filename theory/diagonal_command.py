@@ -1,10 +1,15 @@
 """`simulate diagonal`: runs of the diagonal linear network, the paper's letters resolved to a specification."""
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from simulate.parameters import choice, integer, real, reject
 from theory.parameter_types import COUNT, NUMBERS
 from theory.simulate_output import MOST_STATES, Shown, every, given, run_and_print, run_options, seeded
+
+if TYPE_CHECKING:
+    from simulate.diagonal_run import DiagonalSpec
 
 STEP_RULES = ("gd", "sgd", "n-sam", "1-sam", "m-sam", "stochastic-1-sam")
 FLOW_RULES = ("gradient-flow", "n-sam-flow", "1-sam-flow", "m-sam-flow")
@@ -13,11 +18,14 @@ _STEPS = "left out with a rule of discrete steps"
 
 
 def diagonal_spec(
-    *, data=None, n=None, d=None, sparsity=None, design=None, correlation=None, shift=None, teacher=None,
-    noise_std=None, test_samples=None, alpha=0.05, rule="gd", block=None, rho=None, normalisation=None, then=None,
-    switch_step=None, sampling=None, gamma=None, steps=None, stop_loss=None, max_time=None, residual=None, seed=0,
-    record=(), sharpness=False,
-):  # fmt: skip
+    *, data: str | None = None, n: int | None = None, d: int | None = None, sparsity: int | None = None,
+    design: str | None = None, correlation: float | None = None, shift: float | None = None, teacher: str | None = None,
+    noise_std: float | None = None, test_samples: int | None = None, alpha: float | tuple[float, ...] = 0.05,
+    rule: str = "gd", block: int | None = None, rho: float | None = None, normalisation: float | None = None,
+    then: str | None = None, switch_step: int | None = None, sampling: str | None = None, gamma: float | None = None,
+    steps: int | None = None, stop_loss: float | None = None, max_time: float | None = None,
+    residual: float | None = None, seed: int = 0, record: tuple[float, ...] = (), sharpness: bool = False,
+) -> "DiagonalSpec":  # fmt: skip
     """Return a `DiagonalSpec` from the paper's letters.
 
     What is None takes its default, that of `SparseRegression` and `DiagonalSpec`; rho that is 0.1, switch_step half of
@@ -29,7 +37,7 @@ def diagonal_spec(
     from simulate.diagonal_run import STOCHASTIC, DiagonalSpec
     from simulate.regression import RegressionFile, SparseRegression, read_regression
 
-    drawn = {
+    drawn: dict[str, Any] = {
         "samples (n)": n, "dimension (d)": d, "sparsity (r)": sparsity, "design": design, "correlation": correlation,
         "shift": shift, "teacher": teacher, "noise_std": noise_std, "test_samples": test_samples,
     }  # fmt: skip
@@ -37,7 +45,7 @@ def diagonal_spec(
     if data is not None:
         for name, value in drawn.items():
             reject(name, value, "left out with data, whose file decides it")
-        source = RegressionFile(data)
+        source: SparseRegression | RegressionFile = RegressionFile(data)
         samples = len(read_regression(data).y)
     else:
         source = SparseRegression(**{name.partition(" ")[0]: value for name, value in drawn.items()})
@@ -67,13 +75,13 @@ def diagonal_spec(
     length = DiagonalSpec.max_steps if steps is None else int(steps)
     if then is not None and switch_step is None:
         switch_step = length // 2
-    changes = {
+    changes: dict[str, Any] = {
         "normalisation": normalisation, "switch_step": switch_step, "sampling": sampling, "step_size": gamma,
-        "stop_loss": stop_loss, "max_time": max_time, "residual": residual,
+        "stop_loss": stop_loss, "max_time": max_time, "residual": residual, "block": block, "then": then,
     }  # fmt: skip
     return DiagonalSpec(
-        source, alpha, rule, 0.0 if not sam else 0.1 if rho is None else rho, block, then, max_steps=length, seed=seed,
-        record=record, sharpness=sharpness, **{name: value for name, value in changes.items() if value is not None},
+        source, alpha=alpha, rule=rule, radius=0.0 if not sam else 0.1 if rho is None else rho, max_steps=length,
+        seed=seed, record=record, sharpness=sharpness, **{k: v for k, v in changes.items() if v is not None},
     )  # fmt: skip
 
 
@@ -136,7 +144,10 @@ SHOWN = Shown(
 @click.option("--sharpness", is_flag=True, help="Save the largest eigenvalue of ∇²L with every state that is kept.")
 @run_options
 @click.pass_context
-def diagonal(context, seeds, record, record_times, save, workers, as_json, **letters):
+def diagonal(
+    context: click.Context, /, seeds: int, record: Any, record_times: tuple[float, ...] | None, save: str | None,
+    workers: int, as_json: bool, **letters: Any,
+) -> None:  # fmt: skip
     """Train the diagonal linear network on sparse regression, by SAM's rules or their flows.
 
     The model is beta = w+^2 - w-^2 from w+ = w- = alpha, with L = (1/4n) sum r^2, r = X beta - y; the test loss is the
@@ -155,6 +166,6 @@ def diagonal(context, seeds, record, record_times, save, workers, as_json, **let
     else:
         if record_times is not None:
             reject("record_times", record_times, f"{_STEPS}, whose states --record keeps")
-        kept = every(record, steps)
+        kept = tuple(every(record, steps))
     spec = diagonal_spec(**letters, record=kept)
     run_and_print(seeded(spec, seeds), SHOWN, record, save, workers, as_json)

@@ -1,7 +1,7 @@
 """Where a claim is searched for its point of least slack: a light declaration that stands beside the claim."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,12 +26,12 @@ class Range:
         """Return the ends as the optimiser sees them."""
         return (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
 
-    def value(self, coordinate: float):
+    def value(self, coordinate: float) -> float:
         """Return the number at the optimiser's coordinate, never beyond the ends."""
         number = min(max(math.exp(coordinate) if self.log else float(coordinate), self.low), self.high)
         return round(number) if self.integer else number
 
-    def parse(self, name: str, text: str):
+    def parse(self, name: str, text: str) -> float:
         """Return the number that a text stands for, or raise ParameterError."""
         try:
             number = int(text) if self.integer else float(text)
@@ -42,7 +42,7 @@ class Range:
             reject(name, text, f"{kind} from {self.low:g} to {self.high:g}")
         return number
 
-    def plainer(self, number) -> list:
+    def plainer(self, number: Any) -> list[Any]:
         """Return plainer numbers in place of this one, the plainest first and itself last."""
         if self.integer and self.high - self.low <= 10:
             return [self.default, *range(int(self.low), number + 1)]
@@ -64,7 +64,7 @@ class Choice:
     size = None
 
     @property
-    def default(self):
+    def default(self) -> Any:
         """The first value."""
         return self.values[0]
 
@@ -72,18 +72,18 @@ class Choice:
         """Return the ends of the index."""
         return 0, len(self.values) - 1
 
-    def value(self, coordinate: float):
+    def value(self, coordinate: float) -> Any:
         """Return the value at an index."""
         return self.values[round(coordinate)]
 
-    def parse(self, name: str, text: str):
+    def parse(self, name: str, text: str) -> Any:
         """Return the value that a text stands for, or raise ParameterError."""
         for value in self.values:
             if str(value) == text:
                 return value
         reject(name, text, "one of " + ", ".join(map(str, self.values)))
 
-    def plainer(self, value) -> list:
+    def plainer(self, value: Any) -> list[Any]:
         """Return the values up to this one."""
         return list(self.values[: self.values.index(value) + 1])
 
@@ -121,7 +121,7 @@ class Domain:
         places = {name: range(c.size) if c.size else (None,) for name, c in self.coordinates.items()}
         return [(name, k, self.coordinates[name]) for name, among in places.items() for k in among]
 
-    def point(self, vector) -> dict[str, Any]:
+    def point(self, vector: Iterable[float]) -> dict[str, Any]:
         """Return the point at the optimiser's vector, one number for each of `scalars`."""
         found: dict[str, Any] = {name: [] if c.size else None for name, c in self.coordinates.items()}
         for (name, place, coordinate), number in zip(self.scalars(), vector, strict=True):
@@ -131,7 +131,7 @@ class Domain:
                 found[name].append(coordinate.value(number))
         return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
-    def vector(self, point) -> list[float]:
+    def vector(self, point: Mapping[str, Any]) -> list[float]:
         """Return the optimiser's vector of a point."""
         numbers = []
         for name, place, coordinate in self.scalars():
@@ -141,7 +141,7 @@ class Domain:
             numbers.append(math.log(value) if getattr(coordinate, "log", False) else float(value))
         return numbers
 
-    def write(self, point) -> str:
+    def write(self, point: Mapping[str, Any]) -> str:
         """Return `name=value,…` of what differs from the defaults; a vector's numbers are parted by colons."""
         parts = []
         for name, default in self.defaults().items():
@@ -172,5 +172,5 @@ class Domain:
         return point
 
 
-def _short(value) -> str:
+def _short(value: object) -> str:
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -4,12 +4,14 @@ Slack is a logarithm, negative where the claim is broken: log(bound/observed) fo
 ones), log(tolerance/|deviation|) for identities, rates and limits; for orderings it is the difference less the margin.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from simulate.executor import executor_of, single_threaded, worker_count
 from simulate.parameters import integer, reject
@@ -17,9 +19,12 @@ from simulate.runner import Runner
 from simulate.streams import stream
 from theory import registry
 from theory.check import FALSE_ALARM, SEED_STRIDE, predicted
-from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.claim import Claim, Control, Kind, Observation, Outcome, Samples
 from theory.domain import Domain, Range
 from theory.verdict import Verdict, judge
+
+Point = dict[str, Any]  # an instance: what it changes in the claim's settings
+Candidate = tuple[float, Point]  # with its slack
 
 SEEDS = Domain({"seed": Range(0, 10**6, 0, integer=True)}, budget=8)
 """What is searched where a claim declares no domain: seeds, at its quick settings."""
@@ -62,28 +67,28 @@ class Search:
         """What replaces the claim's prediction and settings: the twin's, if that is searched."""
         return (self.domain.twin or self.claim.twin) if self.twin else Control("")
 
-    def settings(self, point, offset=0, sure=False) -> dict[str, Any]:
+    def settings(self, point: Point, offset: int = 0, sure: bool = False) -> dict[str, Any]:
         """Return the settings of one instance; `offset` moves its seeds, unless they are what the instance is."""
         domain = self.domain
         fixed = "seed" in point and domain is not SEEDS
         drawn = point["seed"] if fixed else (self.seed + point.get("seed", 0)) * SEED_STRIDE + offset
-        sure = domain.sure if sure else {}
-        return {**self.claim.quick, **domain.settings, **sure, **point, **self.form.changes, "seed": drawn}
+        surer = domain.sure if sure else {}
+        return {**self.claim.quick, **domain.settings, **surer, **point, **self.form.changes, "seed": drawn}
 
-    def margin(self, settings) -> float:
+    def margin(self, settings: Mapping[str, Any]) -> float:
         """Return the smallest margin of the hypotheses over what they require: at least 1 within them."""
         claim, domain = self.claim, self.domain
         letters = domain.letters(settings) if domain.letters else {}
         return min((m / h.required for h, m in claim.margins(**letters) if h.required is not None), default=np.inf)
 
-    def observe(self, settings):
+    def observe(self, settings: dict[str, Any]) -> tuple[Observation, Any]:
         """Return the samples of an instance and what is predicted of them."""
         claim, domain = self.claim, self.domain
         with np.errstate(all="ignore"):
             samples = (domain.observe or claim.observe)(settings, Runner())
             return samples, predicted(self.form.predict or domain.predict or claim.predict, samples)
 
-    def slack(self, point) -> float:
+    def slack(self, point: Point) -> float:
         """Return the slack at a point; OUTSIDE or more where a hypothesis is not met, BROKEN where nothing is seen."""
         settings = self.settings(point)
         try:
@@ -95,7 +100,7 @@ class Search:
             return BROKEN
         return float(np.clip(found, -LARGEST, LARGEST)) if np.isfinite(found) else BROKEN
 
-    def rerun(self, point, offset=_RERUN) -> "Trial":
+    def rerun(self, point: Point, offset: int = _RERUN) -> "Trial":
         """Judge a point anew, on seeds that the search has not seen and at the surer settings."""
         claim, settings = self.claim, self.settings(point, offset, sure=True)
         try:
@@ -113,7 +118,7 @@ class Search:
 class Trial:
     """A point run again: its slack and verdict, or the problem that kept it from being judged."""
 
-    point: dict
+    point: Point
     slack: float = np.nan
     verdict: Verdict | None = None
     problem: str | None = None
@@ -124,7 +129,7 @@ class Trial:
         return self.verdict is not None and self.verdict.outcome is Outcome.VIOLATED
 
 
-def slack(claim: Claim, observation, prediction) -> float:
+def slack(claim: Claim, observation: Observation, prediction: Any) -> float:
     """Return the least slack of an observation, over its axes and points; NaN where it is not finite."""
     if isinstance(observation, Mapping):
         return min(slack(claim, samples, prediction[axis]) for axis, samples in observation.items())
@@ -138,7 +143,7 @@ def slack(claim: Claim, observation, prediction) -> float:
     return found if verdict.outcome is Outcome.VIOLATED else max(found, 0.0)  # what approaches its limit breaks nothing
 
 
-def _bound_slack(samples: Samples, prediction, side):
+def _bound_slack(samples: Samples, prediction: ArrayLike, side: float) -> float:
     observed, bound = np.asarray(samples.observed, float), np.asarray(prediction, float)
     if observed.ndim > bound.ndim:
         observed = observed.mean(axis=-1)
@@ -195,10 +200,10 @@ class Finding:
         point = search.domain.write(trial.point) or "''"
         return f"sharpbounds falsify {search.name}{' --twin' if search.twin else ''}{seed} --point {point}"
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return the finding as plain data."""
 
-        def plain(trial):
+        def plain(trial: Trial | None) -> dict[str, Any] | None:
             if trial is None:
                 return None
             verdict = trial.verdict
@@ -219,7 +224,7 @@ class Finding:
         }  # fmt: skip
 
 
-def search_of(name, twin=False, seed=0) -> Search:
+def search_of(name: str, twin: bool = False, seed: int = 0) -> Search:
     """Return the search of a claim, or of its twin; raises ParameterError for what cannot be searched."""
     claim = registry.find(name)
     if missing := claim.missing():
@@ -229,7 +234,7 @@ def search_of(name, twin=False, seed=0) -> Search:
     return Search(name, bool(twin), integer("seed", seed, 0, 10**9))
 
 
-def falsify(name, budget=None, seed=0, workers=1, twin=False) -> Finding:
+def falsify(name: str, budget: int | None = None, seed: int = 0, workers: int = 1, twin: bool = False) -> Finding:
     """Search a claim, or its `twin`, within its hypotheses for the point of least slack.
 
     `budget` is the number of points tried; deterministic in (name, twin, budget, seed), whatever the workers.
@@ -243,23 +248,23 @@ def falsify(name, budget=None, seed=0, workers=1, twin=False) -> Finding:
         return _concluded(search, candidates, tried, inside)
 
 
-def _concluded(search, candidates, tried, inside):
+def _concluded(search: Search, candidates: Sequence[Candidate], tried: int, inside: int) -> Finding:
     """Run candidates (slack, point) again until one is a counterexample, and make plain what is reported."""
     if not candidates:
         return Finding(search, tried, inside, np.nan, None)
-    least, worst = candidates[0][0], None
+    least, trials = candidates[0][0], []
     for _, point in candidates:
-        trial = search.rerun(point)
-        worst = worst or trial
-        if plainest := _plainest(search, trial):
-            return Finding(search, tried, inside, least, trial, plainest)
+        trials.append(search.rerun(point))
+        if plainest := _plainest(search, trials[-1]):
+            return Finding(search, tried, inside, least, trials[-1], plainest)
+    worst = trials[0]
     if worst.verdict is not None:
         worst = search.rerun(tidy(search, worst.point))
         least = min(least, search.slack(worst.point))
     return Finding(search, tried, inside, least, worst, _plainest(search, worst))
 
 
-def _plainest(search, trial):
+def _plainest(search: Search, trial: Trial) -> Trial | None:
     """Return the plainest form of a counterexample, run again once more; None if that or the trial itself is none."""
     if not trial.broken:
         return None
@@ -267,7 +272,7 @@ def _plainest(search, trial):
     return plainest if plainest.broken else None
 
 
-def judge_point(name, text, seed=0, twin=False) -> Finding:
+def judge_point(name: str, text: str, seed: int = 0, twin: bool = False) -> Finding:
     """Judge one point, written as `Domain.write` does, as the last re-run of a search does."""
     search = search_of(name, twin, seed)
     with single_threaded():
@@ -275,19 +280,20 @@ def judge_point(name, text, seed=0, twin=False) -> Finding:
     return Finding(search, 1, int(trial.verdict is not None), trial.slack, trial, trial if trial.broken else None, True)
 
 
-def _explore(search, budget, executor):
+def _explore(search: Search, budget: int, executor: Executor | None) -> tuple[list[Candidate], int, int]:
     """Return candidates (slack, point), the best first, the number of points tried and that within the hypotheses."""
-    seen, count = {}, [0, 0]
+    seen: dict[str, Candidate] = {}
+    count = [0, 0]
 
-    def each(function, tasks, size=1):
+    def each(function: Callable[..., Any], tasks: Iterable[Any], size: int = 1) -> list[Any]:
         return list(map(function, tasks) if executor is None else executor.map(function, tasks, chunksize=size))
 
-    def evaluate(points):
+    def evaluate(points: list[Point]) -> list[float]:
         values = each(search.slack, points, CHUNK if search.domain is not SEEDS else 1)
         note(points, values)
         return values
 
-    def note(points, values):
+    def note(points: list[Point], values: list[float]) -> None:
         count[0] += len(points)
         for point, value in zip(points, values, strict=True):
             if value < OUTSIDE:
@@ -302,19 +308,20 @@ def _explore(search, budget, executor):
         for points, values in each(partial(_refine, search, share), best):
             note(points, values)
     ranked = sorted(seen.values(), key=lambda one: one[0])
-    return ranked[:CONFIRMED], *count
+    return ranked[:CONFIRMED], count[0], count[1]
 
 
-def _evolve(search, budget, evaluate):
+def _evolve(search: Search, budget: int, evaluate: Callable[[list[Point]], list[float]]) -> list[tuple[float, ...]]:
     """Spend the budget on differential evolution; return the best vectors it has seen."""
     from scipy.optimize import differential_evolution
 
-    scalars, seen = search.domain.scalars(), {}
+    scalars = search.domain.scalars()
+    seen: dict[tuple[float, ...], float] = {}
     rng = stream("falsify", search.seed, claim=search.name, twin=search.twin, budget=budget)
     bounds = np.array([coordinate.bounds() for _, _, coordinate in scalars], float)
     size = int(np.clip(budget // GENERATIONS, 5, 8 * len(scalars)))
 
-    def objective(X):
+    def objective(X: np.ndarray) -> np.ndarray:
         vectors = [tuple(vector) for vector in np.atleast_2d(X.T).tolist()]
         values = evaluate([search.domain.point(vector) for vector in vectors])
         seen.update(zip(vectors, values, strict=True))
@@ -325,20 +332,21 @@ def _evolve(search, budget, evaluate):
         integrality=[coordinate.integer for _, _, coordinate in scalars], maxiter=max(budget // size - 1, 0),
         vectorized=True, updating="deferred", polish=False, tol=0.0, seed=rng,
     )  # fmt: skip
-    return sorted(seen, key=seen.get)[:REFINED]
+    return sorted(seen, key=seen.__getitem__)[:REFINED]
 
 
-def _refine(search, budget, vector):
+def _refine(search: Search, budget: int, vector: Sequence[float]) -> tuple[list[Point], list[float]]:
     """Spend the budget on the continuous coordinates from a vector on; return the points tried and their slacks."""
     from scipy.optimize import minimize
 
-    points, values = [], []
+    points: list[Point] = []
+    values: list[float] = []
     scalars = search.domain.scalars()
     free = [k for k, (_, _, coordinate) in enumerate(scalars) if not coordinate.integer]
     low, high = np.array([scalars[k][2].bounds() for k in free], float).reshape(-1, 2).T
     start = np.array(vector)
 
-    def objective(shares):
+    def objective(shares: np.ndarray) -> float:
         start[free] = low + shares * (high - low)
         points.append(search.domain.point(start))
         values.append(search.slack(points[-1]))
@@ -355,32 +363,32 @@ def _refine(search, budget, vector):
 # plainer points
 
 
-def shrink(search, trial) -> dict:
+def shrink(search: Search, trial: Trial) -> Point:
     """Return a plainer counterexample that keeps half of a trial's violation, in logarithms."""
 
-    def keeps(point):
+    def keeps(point: Point) -> bool:
         again = search.rerun(point)
         return again.broken and again.slack <= 0.5 * trial.slack
 
     return _plainer(search.domain, trial.point, keeps)
 
 
-def tidy(search, point) -> dict:
+def tidy(search: Search, point: Point) -> Point:
     """Return a plainer point of the same slack, up to a thousandth."""
     largest = search.slack(point) + 1e-3
     return _plainer(search.domain, point, lambda changed: search.slack(changed) <= largest)
 
 
-def _plainer(domain, point, keeps):
+def _plainer(domain: Domain, point: Point, keeps: Callable[[Point], bool]) -> Point:
     """Return the point with whole coordinates, then single numbers, replaced by plainer ones while `keeps(point)`."""
     point = dict(point)
 
-    def replaced(name, place, plain):
+    def replaced(name: str, place: int | None, plain: Any) -> bool:
         changed = plain if place is None else (*point[name][:place], plain, *point[name][place + 1 :])
         if changed != point[name] and keeps({**point, name: changed}):
             point[name] = changed
             return True
-        return changed == point[name]
+        return bool(changed == point[name])
 
     for name, default in domain.defaults().items():
         replaced(name, None, default)

@@ -1,10 +1,14 @@
 """The command that searches a claim for a counterexample within its hypotheses."""
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from theory.commands import available_cores, check_output, plain_json, write_whole
+
+if TYPE_CHECKING:
+    from theory.falsify import Finding
 
 
 @click.command()
@@ -17,7 +21,10 @@ from theory.commands import available_cores, check_output, plain_json, write_who
 @click.option("--out", metavar="FILE", help="Also write the finding as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print the finding as JSON instead.")
 @click.pass_context
-def falsify(context, claim_id, budget, seed, twin, point, workers, out, as_json):
+def falsify(
+    context: click.Context, claim_id: str, budget: int | None, seed: int, twin: bool, point: str | None,
+    workers: int | None, out: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Search for the point of least slack within a claim's hypotheses, and for a counterexample.
 
     A counterexample is run again on fresh seeds, with more of them where the claim is sampled, and made as plain as it
@@ -41,7 +48,7 @@ def falsify(context, claim_id, budget, seed, twin, point, workers, out, as_json)
     context.exit(0 if found.expected else 1)
 
 
-def _lines(found):
+def _lines(found: "Finding") -> list[str]:
     """Return what is printed of a finding."""
     from theory.tables import figure, result_text
 
@@ -61,15 +68,14 @@ def _lines(found):
         lines += ["", f"Least slack {figure(found.figure(found.slack))} ({found.measure})"]
         if not found.counterexample:
             lines[-1] += f", at\n  {domain.write(worst.point) or 'the plainest point'}"
-    if worst.problem:
+    if worst.verdict is None:
         return [*lines, f"Not judged: {worst.problem}."]
     slack = f"slack {figure(found.figure(worst.slack))} ({found.measure})"
     verdict = f"{worst.verdict.outcome}, {slack}; {result_text(worst.verdict)}"
     lines += [f"{'Judged' if given else 'Run again'}: {verdict}", ""]
     if given:
         return [*lines, f"A counterexample{told(found)}" if found.counterexample else "Not a counterexample."]
-    if found.counterexample:
-        minimal = found.minimal
+    if (minimal := found.minimal) is not None:
         return [
             *lines, f"COUNTEREXAMPLE{told(found)}",
             f"The plainest form that keeps half of the violation, slack {figure(found.figure(minimal.slack))}:",
@@ -80,6 +86,6 @@ def _lines(found):
     return lines if found.expected else [*lines, "It is known to fail: try another seed, or a larger budget."]
 
 
-def told(found):
+def told(found: "Finding") -> str:
     """Return how a counterexample is greeted."""
     return ", as expected." if found.expected else " TO WHAT IS EXPECTED TO HOLD."

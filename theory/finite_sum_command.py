@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import astuple, replace
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -10,6 +11,11 @@ from simulate.parameters import choice, integer, real, reject
 from theory.parameter_types import COUNT, NUMBERS, NumberOr
 from theory.simulate_output import Shown, every, given, run_and_print, run_options
 
+if TYPE_CHECKING:
+    from simulate.finite_sum_run import FiniteSumSpec
+    from simulate.objective import FiniteSum
+    from theory.oikonomou2025.setting import Constants
+
 RULES = ("gd", "sgd", "usam", "sam", "unified")
 SAMPLINGS = ("full", "nice", "replacement", "single", "importance")
 OBJECTIVES = ("least-squares", "ridge", "quadratic", "logistic", "pl", "nonconvex", "wave")
@@ -17,10 +23,13 @@ THEORY_SHARE = 0.5  # of the theorem's largest radius, so that its step is not 0
 
 
 def finite_sum_spec(
-    *, objective="least-squares", data=None, n=None, d=None, condition=None, noise_std=None, spread=None, reg=0.0,
-    rule="gd", lam=None, rho=None, gamma="theory", sampling=None, batch=None, probabilities=None, schedule="constant",
-    steps=1000, seed=0, data_seed=None, record=(),
-):  # fmt: skip
+    *, objective: str = "least-squares", data: str | None = None, n: int | None = None, d: int | None = None,
+    condition: float | None = None, noise_std: float | None = None, spread: float | None = None, reg: float = 0.0,
+    rule: str = "gd", lam: float | None = None, rho: float | str | None = None, gamma: float | str = "theory",
+    sampling: str | None = None, batch: int | None = None, probabilities: tuple[float, ...] | None = None,
+    schedule: str = "constant", steps: int = 1000, seed: int = 0, data_seed: int | None = None,
+    record: tuple[int, ...] = (),
+) -> "FiniteSumSpec":  # fmt: skip
     """Return a `FiniteSumSpec` from the papers' letters.
 
     data is the path of the user's own A, b (`simulate.finite_sum_data.read_sum`), which replaces n … spread. rho and
@@ -35,7 +44,8 @@ def finite_sum_spec(
     from simulate.finite_sum_run import FiniteSumSpec
 
     choice("objective", objective, OBJECTIVES)
-    drawn = {"samples (n)": n, "dimension (d)": d, "condition": condition, "noise_std": noise_std, "spread": spread}
+    drawn: dict[str, Any] = {"samples (n)": n, "dimension (d)": d, "condition": condition, "noise_std": noise_std,
+                             "spread": spread}  # fmt: skip
     drawn = {name: value for name, value in drawn.items() if value is not None}
     if data is not None:
         for name, value in drawn.items():
@@ -44,7 +54,7 @@ def finite_sum_spec(
             reject("objective", objective, "another with data, whose samples have one row each and any targets")
         if data_seed is not None:
             reject("data_seed", data_seed, "left out with data, where no problem is drawn")
-        source = SumFile(data)
+        source: DrawnSum | SumFile = SumFile(data)
     else:
         letters = {name.partition(" ")[0]: value for name, value in drawn.items()}
         source = DrawnSum(**letters, full_rank=objective == "quadratic")
@@ -70,20 +80,21 @@ def finite_sum_spec(
         if value is not None and not _by_theory(value):
             real(name, value, strict=name == "gamma")
     spec = FiniteSumSpec(
-        source, objective, reg, 0.0, {"usam": 0.0, "unified": lam}.get(rule, 1.0), 1.0, schedule,
-        radii="decreasing" if schedule == "decreasing" else "constant", sampling=sampling,
+        source, objective=objective, reg=reg, radius=0.0, step_size=1.0,
+        normalisation=lam if lam is not None else 0.0 if rule == "usam" else 1.0,
+        schedule=schedule, radii="decreasing" if schedule == "decreasing" else "constant", sampling=sampling,
         batch_size=1 if batch is None else batch, probabilities=probabilities, max_steps=integer("steps", steps, 0),
         seed=seed, data_seed=data_seed, record=record,
     )  # fmt: skip
     return _resolve(spec, ("theory" if rho is None else rho) if perturbs else 0.0, gamma)
 
 
-def _by_theory(value):
+def _by_theory(value: object) -> bool:
     return isinstance(value, str) and value == "theory"
 
 
 @np.errstate(all="ignore")  # beyond float64 a cap is 0, infinite or NaN, and refused as such
-def _resolve(spec, rho, gamma):
+def _resolve(spec: "FiniteSumSpec", rho: Any, gamma: Any) -> "FiniteSumSpec":
     """Return `spec` with radius rho and step gamma, numbers or "theory"."""
     if not (_by_theory(rho) or _by_theory(gamma) or spec.schedule == "decreasing"):
         return replace(spec, radius=rho, step_size=gamma)
@@ -111,7 +122,7 @@ def _resolve(spec, rho, gamma):
     return replace(spec, radius=float(rho), step_size=float(gamma), decay=float(1.0 / c.mu))
 
 
-def _load(spec):
+def _load(spec: "FiniteSumSpec") -> "tuple[FiniteSum, Constants]":
     """Return the problem of a specification and its `Constants`, whose arithmetic gives infinities, no errors."""
     from simulate.runner import single_threaded
     from theory.oikonomou2025.setting import Constants
@@ -123,7 +134,7 @@ def _load(spec):
 
 
 @np.errstate(all="ignore")
-def constants(spec) -> dict[str, float]:
+def constants(spec: "FiniteSumSpec") -> dict[str, float]:
     """Return the constants of the problem and sampling of a specification, by the papers' letters, and its steps.
 
     L bounds Lip(∇f) and Lip(g_S); mu is 0 where no PL constant is known; f* is a lower bound if no minimiser is known;
@@ -192,14 +203,16 @@ SHOWN = Shown(
 @click.option("--data-seed", type=COUNT, help="Draw the problem from this seed for every run. [default: the run's]")
 @run_options
 @click.pass_context
-def finite_sum(context, seeds, record, save, workers, as_json, **letters):
+def finite_sum(
+    context: click.Context, /, seeds: int, record: int, save: str | None, workers: int, as_json: bool, **letters: Any
+) -> None:
     """Follow Unified SAM, and (S)GD, USAM and SAM at its corners, on a finite sum f = (1/n) sum f_i.
 
     Prints f − f* at the end and, with --record, on the way, and the constants that the theorems are made of: Oikonomou
     & Loizou 2025 (arXiv:2503.02225), Andriushchenko & Flammarion 2022 (arXiv:2206.06232).
     """
     letters["steps"] = steps = integer("steps", letters["steps"], 0)
-    letters = given(context, letters) | {"record": every(record, steps)}
+    letters = given(context, letters) | {"record": tuple(every(record, steps))}
     first = letters.pop("seed", 0)
     specs = [finite_sum_spec(**letters, seed=first + k) for k in range(integer("seeds", seeds, 1, 1_000_000))]
     run_and_print(specs, SHOWN, record, save, workers, as_json, constants)

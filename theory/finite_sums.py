@@ -1,16 +1,22 @@
 """What claims about finite sums share: random small problems and samplings, exact expectations, given runs."""
 
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simulate.parameters import reject
 from theory.domain import Choice, Range
 
+if TYPE_CHECKING:
+    from simulate.finite_sum_run import FiniteSumSpec
+    from simulate.objective import FiniteSum
+    from simulate.sampling import Sampling
+
 PL_FAMILIES = ("square", "interpolated", "ridge", "full rank", "logistic", "sine")
 
 
-def random_problem(rng, family):
+def random_problem(rng: np.random.Generator, family: str) -> "FiniteSum":
     """Return a small random finite sum: n = 2 … 4 functions of d = 1 … 3 variables, rows and targets Gaussian."""
     from simulate.objective import finite_sum
 
@@ -47,7 +53,7 @@ SEARCHED: dict[str, Any] = {
 """A finite sum, its sampling and a start by their own numbers, see `searched`."""
 
 
-def searched(settings):
+def searched(settings: Mapping[str, Any]) -> "tuple[FiniteSum, Sampling, np.ndarray]":
     """Return (problem, sampling, x_0 − x* (d,)) by their own numbers.
 
     Rows are the first n·d of `rows` times the samples' `scales`, targets `noise` times the first n of `targets` (their
@@ -72,7 +78,7 @@ def searched(settings):
     return problem, draws, settings["distance"] * np.array(settings["start"][:d])
 
 
-def random_sampling(rng, problem):
+def random_sampling(rng: np.random.Generator, problem: "FiniteSum") -> "Sampling":
     """Return a random sampling of a problem."""
     from simulate.sampling import SAMPLINGS, sampling
 
@@ -82,12 +88,15 @@ def random_sampling(rng, problem):
     return sampling(kind, problem, tau, p)
 
 
-def random_normalisations(rng, count):
+def random_normalisations(rng: np.random.Generator, count: int) -> np.ndarray:
     """Return lam (count,): 0, 1 and uniform in between, a third of each."""
     return np.where(rng.random(count) < 1 / 3, 0.0, np.where(rng.random(count) < 0.5, 1.0, rng.random(count)))
 
 
-def enumerate_instances(problem, draws, starts, gammas, radii, lam, steps):
+def enumerate_instances(
+    problem: "FiniteSum", draws: "Sampling", starts: np.ndarray, gammas: Any, radii: Any, lam: np.ndarray,
+    steps: int,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Return exact E[f(x_t) − f*] and E‖∇f(x_t)‖² (count, steps + 1) of constant steps: starts − x* (count, d)."""
     from simulate.finite_sum import enumerate_paths
     from simulate.lanes import padded
@@ -95,7 +104,7 @@ def enumerate_instances(problem, draws, starts, gammas, radii, lam, steps):
     count, k = len(starts), problem.rows
     V, P = draws.law()
 
-    def all_of(array):
+    def all_of(array: Any) -> np.ndarray:
         return np.ascontiguousarray(np.broadcast_to(array, (count, *np.shape(array))))
 
     gaps, squares = np.empty((count, steps + 1)), np.empty((count, steps + 1))
@@ -108,7 +117,9 @@ def enumerate_instances(problem, draws, starts, gammas, radii, lam, steps):
     return gaps, squares
 
 
-def instances(settings, families=PL_FAMILIES):
+def instances(
+    settings: Mapping[str, Any], families: Sequence[str] = PL_FAMILIES
+) -> "Iterator[tuple[FiniteSum, Sampling, np.random.Generator]]":
     """Yield (problem, draws, rng) of settings["problems"] random problems, each family in turn."""
     from simulate.streams import stream
 
@@ -118,23 +129,23 @@ def instances(settings, families=PL_FAMILIES):
         yield problem, random_sampling(rng, problem), rng
 
 
-def given_spec(problem, draws, start, **run):
+def given_spec(problem: "FiniteSum", draws: "Sampling", start: np.ndarray, **run: Any) -> "FiniteSumSpec":
     """Return the specification of a run on a given problem and sampling from `start` (d,)."""
     from simulate.finite_sum_data import OBJECTIVES, GivenSum
     from simulate.finite_sum_run import FiniteSumSpec
 
     names = {loss: name for name, loss in OBJECTIVES.items()} | {"square": "ridge" if problem.reg else "quadratic"}
-    rows, *vectors = (array.tolist() for array in (problem.A, problem.targets, start))
-    data = GivenSum(tuple(map(tuple, rows)), *map(tuple, vectors), problem.samples)
-    drawn = {"sampling": draws.kind}
+    A, b, x = (array.tolist() for array in (problem.A, problem.targets, start))
+    data = GivenSum(tuple(map(tuple, A)), tuple(b), tuple(x), problem.samples)
+    drawn: dict[str, Any] = {"sampling": draws.kind}
     if draws.kind in ("nice", "replacement"):
         drawn["batch_size"] = draws.batch_size
-    if draws.kind == "single":
+    if draws.kind == "single" and draws.probabilities is not None:
         drawn["probabilities"] = tuple(draws.probabilities.tolist())
-    return FiniteSumSpec(data, names[problem.loss], problem.reg, **drawn, **run)
+    return FiniteSumSpec(data, objective=names[problem.loss], reg=problem.reg, **drawn, **run)
 
 
-def changes(start, observed, bound):
+def changes(start: np.ndarray | float, observed: np.ndarray, bound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return what is observed and its bound, each less the start.
 
     A short step leaves nearly all of the start, and every bound on what is left near equality: a search for the least
@@ -145,7 +156,7 @@ def changes(start, observed, bound):
     return observed - start, bound - start
 
 
-def slack_notes(bound, observed, count):
+def slack_notes(bound: np.ndarray, observed: np.ndarray, count: int) -> dict[str, float]:
     """Return what is printed of bound/observed where observed > 0: the least, the median, and how many instances."""
     ratios = bound[observed > 0.0] / observed[observed > 0.0]
     if not ratios.size:

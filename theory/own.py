@@ -68,7 +68,8 @@ def load(name: str) -> ModuleType:
             del _loaded[path]
             raise ParameterError(f"file of claims = {name!r}: must run without an error ({told})") from error
         _loaded[path] = source, module
-    return module
+    loaded: ModuleType = module
+    return loaded
 
 
 def claims(name: str) -> dict[str, Claim]:

@@ -6,6 +6,7 @@ Glineur 2017; PEPit). It is exact for mu-strongly convex f; for PL and for nonco
 necessary only, and its value is at least the worst case. PEPit is the extra `pep`.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ CLASSES = {
 """PEPit's name of each class; smooth is beta = 1."""
 
 
-def worst_case(family, gammas, radii, mu=None, average=False):
+def worst_case(
+    family: str, gammas: Iterable[float], radii: Iterable[float], mu: float | None = None, average: bool = False
+) -> float:
     """Return the largest f(x_k) − f*, or mean_{t<k} ‖∇f(x_t)‖² where `average`, of USAM's steps gammas, radii (k,).
 
     beta = 1 and f(x_0) − f* ≤ 1. NaN where the solver finds nothing.
@@ -50,7 +53,7 @@ def worst_case(family, gammas, radii, mu=None, average=False):
     return np.nan if value is None else float(value)
 
 
-def samples(pairs, trivial=1.0):
+def samples(pairs: Sequence[tuple[float, float]], trivial: float = 1.0) -> Samples:
     """Return the samples of pairs (worst case, bound); `trivial` is what holds of any descent."""
     observed, bounds = np.array(pairs).T
     ratio = observed / bounds
@@ -58,7 +61,7 @@ def samples(pairs, trivial=1.0):
     return Samples(observed, {"bound": bounds, "trivial": np.full(len(observed), trivial), "notes": notes})
 
 
-def share_of_bound(share):
+def share_of_bound(share: float) -> Callable[[Samples], Any]:
     """Return the prediction `share` times the bound."""
     return lambda samples: share * samples.given["bound"]
 

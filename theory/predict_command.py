@@ -2,13 +2,18 @@
 
 import copy
 import json
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from simulate.parameters import integer, reject
 from theory.conv_command import LEVELS, conv_spec
-from theory.parameter_types import COUNT, LEVEL
+from theory.parameter_types import COUNT, LEVEL, Level
 from theory.scan_command import model_options
+
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvSpec
+    from theory.ours.prediction import Prediction
 
 _NOT_DERIVED = ("data", "space", "density", "decay")
 NAMES = {
@@ -18,7 +23,7 @@ NAMES = {
 }  # fmt: skip
 
 
-def _letters():
+def _letters() -> list[click.Parameter]:
     """Return the options of `simulate conv` of which something is derived; labels are balanced by default."""
     options = {name: copy.copy(one) for name, one in model_options("conv").items() if name not in _NOT_DERIVED}
     options["labels"].default = "balanced"
@@ -26,7 +31,10 @@ def _letters():
     return list(options.values())
 
 
-def _print(level, target, draws, samples, seed, rows, as_json, **letters):
+def _print(
+    level: str, target: Level, draws: int | None, samples: int | None, seed: int, rows: int, as_json: bool,
+    **letters: Any,
+) -> None:  # fmt: skip
     from theory.commands import plain_json
     from theory.ours.prediction import predict
 
@@ -53,7 +61,7 @@ def _print(level, target, draws, samples, seed, rows, as_json, **letters):
     click.echo("\n" + _scope(found))
 
 
-def _heading(found):
+def _heading(found: "Prediction") -> str:
     drawn = "a closed form, without Monte-Carlo error"
     if found.draws:
         drawn = ", ".join(f"{name} {value}" for name, value in found.draws.items()) + "; ± is one standard error"
@@ -61,11 +69,11 @@ def _heading(found):
     return f"predicted for {found.regime}\nlevel {found.level}: {drawn}\n{letters}"
 
 
-def _meaning(target):
+def _meaning(target: Level) -> str:
     return f"{'test' if target.above_flips else 'clean'} error of {target}"
 
 
-def _scope(found):
+def _scope(found: "Prediction") -> str:
     if found.in_scope:
         return "inside the scope of the derivation"
     lines = [
@@ -98,7 +106,7 @@ conv = click.Command(
 class Comparison:
     """What `simulate conv --compare` says: the means of the runs beside the prediction of their specification."""
 
-    def __init__(self, spec, level, seeds):
+    def __init__(self, spec: "ConvSpec", level: str, seeds: int) -> None:
         from theory.ours.prediction import refuse
 
         if integer("seeds", seeds, 1) < 2:
@@ -106,7 +114,7 @@ class Comparison:
         refuse(spec, level)
         self.spec, self.level = spec, level
 
-    def __call__(self, results):
+    def __call__(self, results: list[Any]) -> tuple[str, dict[str, Any]]:
         """Return the text and the plain data."""
         from theory.ours.comparison import compared
         from theory.ours.prediction import predict

@@ -4,14 +4,17 @@ import hashlib
 import json
 import platform
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from simulate.parameters import ParameterError, reject
-from theory.claim import Claim, Kind, Outcome, Samples
+from theory.claim import Claim, Kind, Observation, Outcome, Samples
 
 FORMAT = 1
 SHOWN = 200
@@ -24,7 +27,7 @@ DIGITS = 6  # significant, of what is kept to be drawn; figures that are judged 
 _RATES = (Kind.RATE, Kind.PHASE_BOUNDARY)
 
 
-def series(kind: Kind, observation, prediction, false_alarm: float) -> dict[str, dict]:
+def series(kind: Kind, observation: Observation, prediction: Any, false_alarm: float) -> dict[str, dict[str, Any]]:
     """Return what was observed and predicted, by axis ("" where a claim has one), in at most `SHOWN` points each.
 
     Each has `x` (the abscissa, or None), `observed` with `low` and `high` (None where nothing is averaged), and
@@ -36,14 +39,14 @@ def series(kind: Kind, observation, prediction, false_alarm: float) -> dict[str,
     return {axis: _axis(kind, s, prediction[axis], share) for axis, s in observation.items()}
 
 
-def _axis(kind, samples, prediction, false_alarm):
+def _axis(kind: Kind, samples: Samples, prediction: ArrayLike, false_alarm: float) -> dict[str, Any]:
     observed, predicted = np.asarray(samples.observed, float), np.asarray(prediction, float)
     if not (observed.size and np.isfinite(observed).all() and np.isfinite(predicted).all()):
         return _kept("not finite", np.empty(0), observed=np.empty(0), predicted=np.empty(0))
     if kind in _RATES:
         return _rate(samples.given["x"], observed, float(predicted))
     if kind is Kind.LIMIT:
-        return _limit(samples.given.get("x"), np.atleast_2d(observed), predicted, false_alarm)
+        return _limit(samples.given, np.atleast_2d(observed), predicted, false_alarm)
     if kind is Kind.ORDERING:
         observed = observed.ravel()
         return _ranked("difference", observed, observed, np.broadcast_to(predicted, observed.shape), values=observed)
@@ -52,25 +55,28 @@ def _axis(kind, samples, prediction, false_alarm):
         scale = np.abs(predicted).max()
         error = np.abs(observed - predicted) / (scale if scale > 0.0 else 1.0)
         return _ranked("relative error", -error, observed, predicted, values=error)
-    return _bound(-1.0 if kind is Kind.LOWER_BOUND else 1.0, observed, predicted, false_alarm)
+    return _bound(-1.0 if kind is Kind.LOWER_BOUND else 1.0, observed, predicted, false_alarm, samples.given)
 
 
-def _bound(side, observed, bound, false_alarm):
+def _bound(
+    side: float, observed: np.ndarray, bound: np.ndarray, false_alarm: float, given: Mapping[str, Any]
+) -> dict[str, Any]:
     if observed.ndim == bound.ndim:
-        low = high = None
+        low: np.ndarray | None = None
+        high: np.ndarray | None = None
     else:
         rows = observed.reshape(-1, observed.shape[-1])
-        intervals = _intervals(rows, false_alarm / len(rows))
+        intervals = _intervals(rows, false_alarm / len(rows), given)
         observed, low, high = (column.reshape(bound.shape) for column in intervals)
     bound = np.broadcast_to(bound, observed.shape)
     scale = np.where(bound == 0.0, 1.0, np.abs(bound))
     slack = side * (bound - observed) / scale
-    least = slack if low is None else slack - 0.5 * (high - low) / scale
-    parts = [None if part is None else part.ravel() for part in (observed, bound, low, high)]
-    return _ranked("slack", least.ravel(), *parts, values=slack.ravel())
+    least = slack if low is None or high is None else slack - 0.5 * (high - low) / scale
+    ends = [None if end is None else end.ravel() for end in (low, high)]
+    return _ranked("slack", least.ravel(), observed.ravel(), bound.ravel(), *ends, values=slack.ravel())
 
 
-def _rate(x, y, exponent):
+def _rate(x: ArrayLike, y: np.ndarray, exponent: float) -> dict[str, Any]:
     from theory.interval import slopes
 
     x = np.asarray(x, float)
@@ -85,22 +91,27 @@ def _rate(x, y, exponent):
     return kept | {"fitted": _round(np.exp(lines[1]))}
 
 
-def _limit(x, observed, predicted, false_alarm):
+def _limit(
+    given: Mapping[str, Any], observed: np.ndarray, predicted: np.ndarray, false_alarm: float
+) -> dict[str, Any]:
     predicted = np.broadcast_to(predicted, observed.shape[:1])
-    mean, low, high = _intervals(observed, false_alarm)
+    mean, low, high = _intervals(observed, false_alarm, {})
     with np.errstate(divide="ignore", invalid="ignore"):
         deviation = observed[-1] / predicted[-1] - 1.0
-    return _kept("deviation", deviation[np.isfinite(deviation)], x, mean, predicted, low, high)
+    return _kept("deviation", deviation[np.isfinite(deviation)], given.get("x"), mean, predicted, low, high)
 
 
-def _intervals(rows, false_alarm):
-    from theory.interval import mean_interval
+def _intervals(rows: np.ndarray, false_alarm: float, given: Mapping[str, Any]) -> np.ndarray:
+    from theory.interval import interval_of
 
-    found = [mean_interval(row, false_alarm) for row in rows]
+    found = [interval_of(given)(row, false_alarm) for row in rows]
     return np.array([(i.value, i.low, i.high) for i in found]).T
 
 
-def _ranked(of, rank, observed, predicted, low=None, high=None, *, values):
+def _ranked(
+    of: str, rank: np.ndarray, observed: np.ndarray, predicted: np.ndarray, low: np.ndarray | None = None,
+    high: np.ndarray | None = None, *, values: np.ndarray,
+) -> dict[str, Any]:  # fmt: skip
     """Keep points evenly spread over the ranks of `rank`, worst and best among them, worst first."""
     order = np.argsort(rank, kind="stable")
     rows = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), SHOWN)).round().astype(int))]
@@ -108,14 +119,17 @@ def _ranked(of, rank, observed, predicted, low=None, high=None, *, values):
     return _kept(of, values, None, *parts)
 
 
-def _kept(of, values, x=None, observed=None, predicted=None, low=None, high=None):
+def _kept(
+    of: str, values: np.ndarray, x: ArrayLike | None = None, observed: ArrayLike | None = None,
+    predicted: ArrayLike | None = None, low: ArrayLike | None = None, high: ArrayLike | None = None,
+) -> dict[str, Any]:  # fmt: skip
     parts = {"x": x, "observed": observed, "low": low, "high": high, "predicted": predicted}
     kept = {name: None if part is None else _round(part) for name, part in parts.items()}
     quantiles = _round(np.quantile(values, LEVELS)) if values.size else None
     return {**kept, "of": of, "quantiles": quantiles, "histogram": histogram(values) if values.size else None}
 
 
-def histogram(values: np.ndarray) -> dict:
+def histogram(values: np.ndarray) -> dict[str, Any]:
     """Return counts of values between `edges`, in logarithmic bins where they are positive and spread that far.
 
     The last linear bin also counts what lies beyond five times the upper half's width, and a logarithmic histogram
@@ -137,7 +151,7 @@ def histogram(values: np.ndarray) -> dict:
     }
 
 
-def _round(values):
+def _round(values: ArrayLike) -> list[float]:
     return [float(f"{value:.{DIGITS}g}") for value in np.asarray(values, float).ravel()]
 
 
@@ -147,7 +161,7 @@ def text_hash(claim: Claim) -> str:
 
 
 @cache
-def environment() -> dict:
+def environment() -> dict[str, Any]:
     """Return the versions that a result may depend on, the platform and the number of cores."""
     from theory.commands import available_cores
 
@@ -160,27 +174,27 @@ def environment() -> dict:
     return {"versions": versions, "platform": platform.platform(), "cores": available_cores()}
 
 
-def record_text(rows) -> str:
+def record_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return records as JSON, every list of plain numbers on one line."""
     text = json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
     return re.sub(r"\[\n\s+[^\[\]{}\"]*\n\s+\]", lambda found: " ".join(found[0].split()), text) + "\n"
 
 
 _NUMBER, _NOTHING = (int, float), type(None)
-RECORD = {
+RECORD: dict[str, Any] = {
     "id": str, "title": str, "statement": str, "formula": str, "source": str, "paper": dict, "kind": str,
     "ours": bool, "mode": str, "seed": int, "settings": dict, "expected": str, "passed": bool,
     "missing": (str, _NOTHING), "verdict": dict, "judged": str, "power": (*_NUMBER, _NOTHING), "tolerance": _NUMBER,
     "tolerance_reason": str, "control": dict, "twin": (dict, _NOTHING), "hypotheses": list, "nominal": dict,
     "text_sha256": str, "environment": dict, "runs": int, "seconds": _NUMBER,
 }  # fmt: skip
-PART = {
+PART: dict[str, Any] = {
     "outcome": str, "measure": str, "value": (*_NUMBER, _NOTHING), "interval": (list, _NOTHING), "points": int,
     "details": dict, "series": dict,
 }  # fmt: skip
 
 
-def read_records(path) -> list[dict]:
+def read_records(path: str | Path) -> list[dict[str, Any]]:
     """Return the records of a file that `verify --json` wrote; ParameterError says what is wrong with another one."""
     try:
         rows = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse, parse_int=_integer)
@@ -192,17 +206,17 @@ def read_records(path) -> list[dict]:
     return rows
 
 
-def _refuse(word):
+def _refuse(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number of JSON")
 
 
-def _integer(digits):
+def _integer(digits: str) -> int:
     if len(digits) > 300:  # beyond the floats
         _refuse(digits[:20] + "…")
     return int(digits)
 
 
-def _faults(rows):
+def _faults(rows: list[Any]) -> Iterator[str]:
     """Yield what keeps rows from being records: what the schema requires, as far as it names a value."""
     if not rows or not all(isinstance(row, dict) for row in rows):
         yield "there is no record in it"
@@ -227,7 +241,7 @@ def _faults(rows):
         yield "an id stands there twice"
 
 
-def _inner_faults(name, row):
+def _inner_faults(name: str, row: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong inside the parts of a record whose entries have the right types."""
     for part in filter(None, (row["verdict"], row["control"], row["twin"])):
         ends = part["interval"]
@@ -240,7 +254,7 @@ def _inner_faults(name, row):
         yield f"{name}: environment has no versions and platform"
 
 
-def select_records(rows, patterns=()) -> list[dict]:
+def select_records(rows: list[dict[str, Any]], patterns: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the records whose ids match any of the globs (all, without globs), as `registry.select` does claims."""
     from fnmatch import fnmatchcase
 

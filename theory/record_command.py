@@ -1,11 +1,16 @@
 """The commands about records: `diff` compares two files of them, `table` prints one for a paper."""
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
 import click
 
 from theory.commands import checked, checking, plain_json
 
+Record = dict[str, Any]
 
-def changes(old: dict, new: dict) -> list[str]:
+
+def changes(old: Record, new: Record) -> list[str]:
     """Return what differs between two records of one claim, in words; [] if nothing does.
 
     Values are compared where both records were made at the same settings or have intervals: they differ if the
@@ -27,7 +32,7 @@ def changes(old: dict, new: dict) -> list[str]:
     return found
 
 
-_COMPARED = {
+_COMPARED: dict[str, Callable[[Record], Any]] = {
     "mode": lambda row: row["mode"],
     "seed": lambda row: row["seed"],
     "settings": lambda row: {k: v for k, v in row["settings"].items() if k != "seed"},
@@ -41,11 +46,11 @@ _COMPARED = {
 }
 
 
-def _interval(part, figure):
+def _interval(part: Mapping[str, Any], figure: Callable[[Any], str]) -> str:
     return f" [{figure(part['interval'][0])}, {figure(part['interval'][1])}]" if part["interval"] else ""
 
 
-def _apart(one, two, tolerance, same):
+def _apart(one: Mapping[str, Any], two: Mapping[str, Any], tolerance: float, same: bool) -> bool:
     if None in (one.get("value"), two.get("value")) or one["measure"] != two["measure"]:
         return False
     if one["interval"] and two["interval"]:
@@ -60,7 +65,7 @@ def _apart(one, two, tolerance, same):
 @click.argument("old", metavar="OLD.json")
 @click.argument("new", metavar="NEW.json")
 @click.pass_context
-def diff(context, old, new):
+def diff(context: click.Context, old: str, new: str) -> None:
     """Compare two files that `verify --json` wrote: what has another verdict, figure, number of points or text.
 
     A figure has changed if its intervals are disjoint or, without intervals and at the same settings, if it is off by
@@ -81,9 +86,9 @@ def diff(context, old, new):
     context.exit(1 if lines else 0)
 
 
-def _versions(before, after):
-    def named(rows):
-        found = {}
+def _versions(before: Mapping[str, Record], after: Mapping[str, Record]) -> list[str]:
+    def named(rows: Mapping[str, Record]) -> dict[str, str]:
+        found: dict[str, set[str]] = {}
         for row in rows.values():
             place = {**row["environment"]["versions"], "platform": row["environment"]["platform"]}
             for name, text in place.items():
@@ -98,7 +103,7 @@ def _versions(before, after):
 COLUMNS = ("claim", "source", "kind", "verdict", "figure", "interval", "points", "control")
 
 
-def cells(row: dict) -> tuple[str, ...]:
+def cells(row: Record) -> tuple[str, ...]:
     """Return the entries of a record under `COLUMNS`."""
     from theory.tables import figure
 
@@ -112,7 +117,7 @@ def cells(row: dict) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def as_csv(rows) -> str:
+def as_csv(rows: list[Record]) -> str:
     """Return records as comma-separated values."""
     import csv
     import io
@@ -122,7 +127,7 @@ def as_csv(rows) -> str:
     return text.getvalue()
 
 
-def as_markdown(rows) -> str:
+def as_markdown(rows: list[Record]) -> str:
     """Return records as a Markdown table."""
     lines = [COLUMNS, ["---"] * len(COLUMNS), *map(cells, rows)]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
@@ -134,10 +139,10 @@ _LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
 }  # fmt: skip
 
 
-def as_latex(rows) -> str:
+def as_latex(rows: list[Record]) -> str:
     """Return records as a LaTeX table (package booktabs)."""
 
-    def line(texts):
+    def line(texts: Iterable[str]) -> str:
         texts = ("".join(_LATEX.get(letter, letter) for letter in text) for text in texts)
         return " & ".join(texts) + r" \\"
 
@@ -153,7 +158,10 @@ WRITERS = {"latex": as_latex, "csv": as_csv, "markdown": as_markdown}
 @checking
 @click.option("--from", "record_file", metavar="FILE", help="Take the records that `verify --json` wrote; run nothing.")
 @click.option("--to", type=click.Choice(list(WRITERS)), default="markdown", show_default=True, help="Format.")
-def table(patterns, mode, seed, workers, no_cache, record_file, to):
+def table(
+    patterns: tuple[str, ...], mode: str, seed: int, workers: int | None, no_cache: bool, record_file: str | None,
+    to: str,
+) -> None:  # fmt: skip
     """Print a table of checked claims for a paper or an answer to its reviewers."""
     from theory.record import read_records, select_records
 

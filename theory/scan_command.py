@@ -4,8 +4,10 @@ import copy
 import importlib
 import time
 import tomllib
-from contextlib import nullcontext
+from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -14,11 +16,19 @@ from simulate.parameters import ParameterError, integer, reject
 from simulate.parameters import folder as folder_of
 from theory.parameter_types import BATCH_SIZE, COUNT
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from simulate.scan import Plan, Scan, Specify
+
 MODELS = {  # name: where its `simulate` command is, and where specifications come from
     "conv": ("theory.conv_command", "conv", "conv_spec"),
     "diagonal": ("theory.diagonal_command", "diagonal", "diagonal_spec"),
     "finite-sum": ("theory.finite_sum_command", "finite_sum", "finite_sum_spec"),
 }
+Convert = Callable[[str, str | float], Any]
+Tell = Callable[[int, int], None]
+
 _SAM = {
     "conv": ("tau", "tau_c3", "sam_steps", "kappa"), "diagonal": ("rho", "normalisation"), "finite-sum": ("rho",),
 }  # fmt: skip
@@ -30,20 +40,20 @@ _IDLE = {  # letters that a rule has no use for, where the rule is an axis: `sim
 _OF_A_RUN = ("seeds", "seed", "record", "record_times", "save", "workers", "as_json", "sharpness", "compare")
 
 
-def model_options(model):
+def model_options(model: str) -> dict[str, click.Parameter]:
     """Return the letters of a model's `simulate` command, {name: click parameter}."""
     module, command, _ = MODELS[model]
     params = getattr(importlib.import_module(module), command).params
     return {param.name: param for param in params if param.name not in _OF_A_RUN}
 
 
-def specify_of(model, axes=()):
+def specify_of(model: str, axes: Container[str] = ()) -> "Specify":
     """Return the function (letters, seed) → specification of a model; with the rule an axis it drops idle letters."""
     module, _, name = MODELS[model]
     make = getattr(importlib.import_module(module), name)
 
-    def specify(letters, seed):
-        idle = _IDLE[model].get(letters.get("rule"), ()) if "rule" in axes else ()
+    def specify(letters: Mapping[str, Any], seed: int) -> Any:
+        idle = _IDLE[model].get(letters.get("rule", ""), ()) if "rule" in axes else ()
         letters = {name: value for name, value in letters.items() if name not in idle}
         if isinstance(letters.get("alpha"), tuple | list) and len(letters["alpha"]) == 1:
             letters["alpha"] = letters["alpha"][0]
@@ -52,7 +62,7 @@ def specify_of(model, axes=()):
     return specify
 
 
-def one_family(model, letters, axes) -> bool:
+def one_family(model: str, letters: Mapping[str, Any], axes: Container[str]) -> bool:
     """Return whether runs of a point differ in their seed alone: not where steps follow from the seed's problem."""
     if model != "finite-sum" or "data" in letters or letters.get("data_seed") is not None or "data_seed" in axes:
         return True
@@ -60,13 +70,13 @@ def one_family(model, letters, axes) -> bool:
     return "theory" not in numbers.values() and letters.get("schedule") != "decreasing" and "schedule" not in axes
 
 
-def converter(options):
+def converter(options: Mapping[str, click.Parameter]) -> Convert:
     """Return convert(name, word): the value of a letter as its option reads it; ParameterError otherwise.
 
     A float in place of a word is a value of a range, to be rounded where the letter is an integer.
     """
 
-    def convert(name, word):
+    def convert(name: str, word: object) -> Any:
         if name not in options:
             reject("axis or letter", name, "one of " + ", ".join(sorted(options)))
         if isinstance(word, float) and options[name].type in (COUNT, BATCH_SIZE):
@@ -80,13 +90,13 @@ def converter(options):
     return convert
 
 
-def read_config(path, options):
+def read_config(path: str | Path, options: Mapping[str, click.Parameter]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (letters, own) of a TOML file: the model's letters, and grid, zip, seeds, … of the scan."""
     try:
         found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ParameterError(f"config = {str(path)!r}: must be a TOML file ({error})") from error
-    convert, letters, own = converter(options), {}, {}
+    convert, letters, own = converter(options), dict[str, Any](), dict[str, Any]()
     for key, value in found.items():
         name = key.replace("-", "_")
         if name == "grid":
@@ -108,24 +118,27 @@ def read_config(path, options):
     return letters, own
 
 
-def _words(values):
+def _words(values: object) -> str:
     return ",".join(map(str, values)) if isinstance(values, list) else str(values)
 
 
-def _scan_command(model):
+def _scan_command(model: str) -> click.Command:
     """Return the command `scan MODEL`: the letters of `simulate MODEL`, and those of a scan."""
     options = {name: copy.copy(param) for name, param in model_options(model).items()}
 
-    def run(grid, zips, seeds, seed, out, workers, scheduler, config, dry_run, **letters):
+    def run(
+        grid: tuple[str, ...], zips: tuple[str, ...], seeds: int, seed: int, out: str | None, workers: int,
+        scheduler: str | None, config: str | None, dry_run: bool, **letters: Any,
+    ) -> None:  # fmt: skip
         context = click.get_current_context()
 
-        def on_command_line(name):
+        def on_command_line(name: str) -> bool:
             return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
         from_file, own = read_config(config, options) if config is not None else ({}, {})
         letters = from_file | {name: value for name, value in letters.items() if on_command_line(name)}
-        values = {"grid": grid, "zips": zips, "seeds": seeds, "seed": seed, "out": out, "workers": workers,
-                  "scheduler": scheduler}  # fmt: skip
+        values: dict[str, Any] = {"grid": grid, "zips": zips, "seeds": seeds, "seed": seed, "out": out,
+                                  "workers": workers, "scheduler": scheduler}  # fmt: skip
         values |= {name: value for name, value in own.items() if not on_command_line(name)}
         _run(model, options, letters, **values, dry_run=dry_run)
 
@@ -148,7 +161,10 @@ def _scan_command(model):
     )  # fmt: skip
 
 
-def _run(model, options, letters, grid, zips, seeds, seed, out, workers, scheduler, dry_run):
+def _run(
+    model: str, options: Mapping[str, click.Parameter], letters: dict[str, Any], grid: Sequence[str],
+    zips: Sequence[str], seeds: int, seed: int, out: str | None, workers: int, scheduler: str | None, dry_run: bool,
+) -> None:  # fmt: skip
     from simulate.executor import WorkersLost, executor_of, worker_count
     from simulate.grid import parse_axis, parse_zips, united
     from simulate.scan import Plan, opened
@@ -198,13 +214,13 @@ def _run(model, options, letters, grid, zips, seeds, seed, out, workers, schedul
             raise SystemExit(1)
 
 
-def _told(failures, most=5):
+def _told(failures: Mapping[str, Mapping[str, Any]], most: int = 5) -> list[str]:
     """Return the lines of the first failures."""
     chosen = list(failures.values())[:most]
     return ["failed: " + ", ".join(f"{name} = {value}" for name, value in failure.items()) for failure in chosen]
 
 
-def _estimate(plan, specify, workers):
+def _estimate(plan: "Plan", specify: "Specify", workers: int) -> None:
     """Print the number of runs and the time that they may take, from a few timed points."""
     from simulate.executor import single_threaded
     from simulate.grid import points
@@ -224,14 +240,14 @@ def _estimate(plan, specify, workers):
     click.echo(f"{min(times):.3g} to {max(times):.3g} s a run at {len(chosen)} points: {_time(low)} to {_time(high)}")
 
 
-def _time(seconds):
+def _time(seconds: float) -> str:
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"
     return f"{seconds:.1f} s"
 
 
-def _progress(total):
+def _progress(total: int) -> AbstractContextManager[Tell]:
     """Give tell(done, failed): a bar on a terminal, a line every half minute elsewhere."""
     from rich.console import Console
 
@@ -239,7 +255,7 @@ def _progress(total):
     return _bar(total, console) if console.is_terminal else _lines(total)
 
 
-def _bar(total, console):
+def _bar(total: int, console: "Console") -> AbstractContextManager[Tell]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn()
@@ -247,27 +263,27 @@ def _bar(total, console):
     task, start = bar.add_task("runs", total=total, rate="", failed=0), time.monotonic()
     state = {"done": 0, "failed": 0}
 
-    def tell(done, failed):
+    def tell(done: int, failed: int) -> None:
         state["done"] += done
         state["failed"] += failed
         rate = f"{state['done'] / max(time.monotonic() - start, 1e-9):.4g} runs/s"
         bar.update(task, advance=done, rate=rate, failed=state["failed"])
 
     class Telling:
-        def __enter__(self):
+        def __enter__(self) -> Tell:
             bar.start()
             return tell
 
-        def __exit__(self, *exception):
+        def __exit__(self, *exception: object) -> None:
             bar.stop()
 
     return Telling()
 
 
-def _lines(total, every=30.0):
+def _lines(total: int, every: float = 30.0) -> AbstractContextManager[Tell]:
     state = {"done": 0, "failed": 0, "told": time.monotonic(), "start": time.monotonic()}
 
-    def tell(done, failed):
+    def tell(done: int, failed: int) -> None:
         state["done"] += done
         state["failed"] += failed
         now = time.monotonic()
@@ -283,10 +299,10 @@ def _lines(total, every=30.0):
 class _Scan(click.Group):
     """`scan` with a command for each model, made when it is asked for."""
 
-    def list_commands(self, context):
+    def list_commands(self, context: click.Context) -> list[str]:
         return [*MODELS, "status", "export"]
 
-    def get_command(self, context, name):
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name in MODELS:
             return _scan_command(name)
         return {"status": status, "export": export}.get(name)
@@ -294,7 +310,7 @@ class _Scan(click.Group):
 
 @click.command()
 @click.argument("folder", metavar="DIR")
-def status(folder):
+def status(folder: str) -> None:
     """Tell what a scan holds: its axes, how many runs are done, how they ended, what failed."""
     from collections import Counter
 
@@ -325,7 +341,7 @@ def status(folder):
 @click.argument("folder", metavar="DIR")
 @click.option("--to", "form", type=click.Choice(["csv", "parquet", "netcdf"]), default="csv", show_default=True)
 @click.option("--out", required=True, metavar="FILE", help="The file to write.")
-def export(folder, form, out):
+def export(folder: str, form: str, out: str) -> None:
     """Write one row a finished run: every axis, seed, status, steps and scalar result, in the order of the grid."""
     import io
 
@@ -349,7 +365,7 @@ def export(folder, form, out):
     write_whole(out, buffer.getvalue())
 
 
-def _netcdf(table, plan):
+def _netcdf(table: Any, plan: "Plan") -> bytes:
     """Return the bytes of a NetCDF file: every result over axes and seed, NaN or "" where a run is missing."""
     try:
         import numpy as np
@@ -366,19 +382,19 @@ def _netcdf(table, plan):
     return bytes(data.to_netcdf(engine="scipy"))
 
 
-def stored(folder):
+def stored(folder: str) -> "Scan":
     """Return the `Scan` of a directory, to be read."""
     from simulate.scan import Scan, plan_of, read_record
 
-    folder = folder_of("scan directory", folder)
-    record = read_record(folder)
+    place = folder_of("scan directory", folder)
+    record = read_record(place)
     plan = plan_of(record)
     if plan.model not in MODELS:
         reject("scan.json model", plan.model, "one of " + ", ".join(MODELS))
     if unknown := {*plan.fixed, *plan.axes} - set(model_options(plan.model)):
         reject("scan.json letter", min(unknown), f"one of {', '.join(model_options(plan.model))}")
     alone = one_family(plan.model, plan.fixed, plan.axes)
-    return Scan(folder, plan, specify_of(plan.model, plan.axes), alone, record["kernels"])
+    return Scan(place, plan, specify_of(plan.model, plan.axes), alone, record["kernels"])
 
 
 scan = _Scan("scan", help="Scan grids of runs, on one core or a cluster, and carry them on.")

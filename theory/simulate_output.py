@@ -1,8 +1,9 @@
 """What the commands of `simulate` share: the options of every model, runs by seed, and what is printed and written."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -10,10 +11,17 @@ from click.core import ParameterSource
 from simulate.parameters import integer, reject
 from theory.parameter_types import COUNT
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from simulate.run import Result, Specification
+    from simulate.store import Store
+
 MOST_STATES = 100_000
+Spec = TypeVar("Spec", bound="Specification")
 
 
-def run_options(command):
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options --seeds, --seed, --record, --save, --workers and --json."""
     for option in reversed(_RUN_OPTIONS):
         command = option(command)
@@ -35,12 +43,12 @@ _RUN_OPTIONS = [
 ]  # fmt: skip
 
 
-def given(context, letters) -> dict:
+def given(context: click.Context, letters: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the options that the user gave, whether or not they differ from the default."""
     return {k: v for k, v in letters.items() if context.get_parameter_source(k) is ParameterSource.COMMANDLINE}
 
 
-def every(record, steps) -> range:
+def every(record: int, steps: int) -> range:
     """Return the steps 0, record, 2 record, … up to `steps` (none for record 0); ParameterError if too many."""
     if not integer("record", record, 0):
         return range(0)
@@ -49,7 +57,9 @@ def every(record, steps) -> range:
     return range(0, steps + 1, record)
 
 
-def simulate_seeds(spec, seeds=1, workers=1, store=None):
+def simulate_seeds(
+    spec: "Specification", seeds: int = 1, workers: int = 1, store: "Store | None" = None
+) -> "list[Result]":
     """Return the results of `spec` at the seeds spec.seed, spec.seed + 1, … (see `simulate.run.Result`)."""
     from simulate.runner import Runner
 
@@ -58,9 +68,9 @@ def simulate_seeds(spec, seeds=1, workers=1, store=None):
         return runner.run(specs)
 
 
-def seeded(spec, seeds):
+def seeded(spec: Spec, seeds: int) -> list[Spec]:
     """Return `spec` at so many seeds, from its own on."""
-    return [replace(spec, seed=spec.seed + k) for k in range(integer("seeds", seeds, 1, 1_000_000))]
+    return [spec.at_seed(spec.seed + k) for k in range(integer("seeds", seeds, 1, 1_000_000))]
 
 
 @dataclass(frozen=True)
@@ -74,13 +84,17 @@ class Shown:
     """
 
     fields: tuple[str, ...]
-    columns: dict[str, tuple[str, Callable]]
+    columns: "dict[str, tuple[str, Callable[[np.ndarray], float]]]"
     mean: str
     figures: str
     series: tuple[str, ...] = ()
 
 
-def run_and_print(specs, shown, record, save, workers, as_json, constants=None, comparison=None):
+def run_and_print(
+    specs: "Sequence[Specification]", shown: Shown, record: Any, save: str | None, workers: int, as_json: bool,
+    constants: Callable[[Any], dict[str, float]] | None = None,
+    comparison: Callable[[list[Any]], tuple[str, dict[str, Any]]] | None = None,
+) -> None:  # fmt: skip
     """Carry out the runs of a command, one a seed, write them to `save` and print them.
 
     `record` is what the user gave; `constants(spec)` a dictionary of numbers to be printed with each run;
@@ -92,7 +106,7 @@ def run_and_print(specs, shown, record, save, workers, as_json, constants=None, 
     check_output(save)
     spec = specs[0]
     with Runner(workers) as runner:
-        results = runner.run(specs)
+        results: list[Any] = runner.run(specs)
     runs = [
         {"seed": one.seed, **{name: getattr(result, name) for name in shown.fields}}
         for one, result in zip(specs, results, strict=True)
@@ -120,11 +134,11 @@ def run_and_print(specs, shown, record, save, workers, as_json, constants=None, 
             click.echo("\n" + text)
 
 
-def _series(results, name):
+def _series(results: Sequence[Any], name: str) -> None:
     """Return the mean of a record over the runs that reached each step, with its standard error."""
     import numpy as np
 
-    values = {}
+    values: dict[int, list[float]] = {}
     for result in results:
         for step, value in zip(result.history["step"].tolist(), result.history[name].tolist(), strict=True):
             values.setdefault(step, []).append(value)
@@ -136,7 +150,9 @@ def _series(results, name):
         click.echo(f"{step:>14}  {mean:>14.5g}  {error:>14.2g}  {len(found):>6}")
 
 
-def _archive(spec, runs, results, constants):
+def _archive(
+    spec: "Specification", runs: list[dict[str, Any]], results: "list[Result]", constants: list[dict[str, float]]
+) -> bytes:
     """Return the .npz bytes: scalars (seeds,), each run's arrays as run<seed>/<name>, the first specification as JSON.
 
     What `constants` every run has goes under constants/<name> (seeds,).
@@ -146,7 +162,7 @@ def _archive(spec, runs, results, constants):
     import numpy as np
 
     scalars = [key for key, value in runs[0].items() if not isinstance(value, np.ndarray)]
-    arrays = {key: np.array([run[key] for run in runs]) for key in scalars}
+    arrays: dict[str, Any] = {key: np.array([run[key] for run in runs]) for key in scalars}
     for run, result in zip(runs, results, strict=True):
         for name, values in result.parts()[1].items():  # the history comes last: all states, not the last one alone
             arrays[f"run{run['seed']}/{name.removeprefix('history/')}"] = values
@@ -158,7 +174,7 @@ def _archive(spec, runs, results, constants):
     return buffer.getvalue()
 
 
-def _table(runs, shown):
+def _table(runs: list[dict[str, Any]], shown: Shown) -> None:
     import numpy as np
 
     rows = []
@@ -180,7 +196,7 @@ def _table(runs, shown):
         click.echo("\n" + _mean_line(rows, shown))
 
 
-def _mean_line(rows, shown):
+def _mean_line(rows: list[dict[str, Any]], shown: Shown) -> str:
     """Return the mean of what is finite in runs that did not diverge, its standard error, and how many they are."""
     import numpy as np
 

@@ -1,11 +1,17 @@
 """What the commands print: rich tables on a terminal, plain aligned lines elsewhere."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from theory.claim import Outcome
+from theory.claim import Claim, Outcome
+
+if TYPE_CHECKING:
+    from theory.check import Record
+    from theory.verdict import Verdict
 
 STYLES = {
     Outcome.HOLDS: "green", Outcome.VIOLATED: "red", Outcome.VACUOUS: "yellow",
@@ -13,7 +19,7 @@ STYLES = {
 }  # fmt: skip
 
 
-def list_table(rows):
+def list_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the claims, one a row."""
     console = Console(highlight=False)
     width = max(len(row["id"]) for row in rows)
@@ -26,7 +32,7 @@ def list_table(rows):
             print(line)
 
 
-def figure(value) -> str:
+def figure(value: Any) -> str:
     """Return a number in at most four significant digits, and a whole one as it is."""
     if isinstance(value, str) or value is None:
         return str(value)
@@ -40,7 +46,7 @@ def figure(value) -> str:
     return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
-def margin_lines(claim, changes):
+def margin_lines(claim: Claim, changes: Mapping[str, Any]) -> list[str]:
     """Return the lines that tell the margin of every hypothesis."""
     lines = []
     for hypothesis, margin in claim.margins(**changes):
@@ -52,7 +58,7 @@ def margin_lines(claim, changes):
     return lines or ["  none"]
 
 
-def show_claim(claim, changes):
+def show_claim(claim: Claim, changes: Mapping[str, Any]) -> None:
     """Print a claim whole."""
     expected = {str(claim.expected_in(mode)) for mode in ("quick", "full")}
     print(f"{claim.id}   {claim.kind}{'   (ours)' if claim.ours else ''}   expected: {', '.join(sorted(expected))}\n")
@@ -75,7 +81,7 @@ def show_claim(claim, changes):
         print("\nOut of scope: this claim does not speak about that setting.")
 
 
-def result_text(verdict) -> str:
+def result_text(verdict: "Verdict") -> str:
     """Return the verdict's figure with its interval."""
     if verdict.points == 0:
         return verdict.measure
@@ -85,7 +91,7 @@ def result_text(verdict) -> str:
     return text
 
 
-def power_text(power) -> str:
+def power_text(power: float) -> str:
     """Return what the power of a check (`theory.verdict.detectable`) means."""
     return f"{f'a violation by {figure(float(power))}' if power else 'any violation'} would have been called so"
 
@@ -93,42 +99,44 @@ def power_text(power) -> str:
 class VerifyTable:
     """Shows records as they come: a growing table with a progress line on a terminal, plain lines elsewhere."""
 
-    def __init__(self, claims, mode, seed, to_stderr=False):
+    def __init__(self, claims: Sequence[Claim], mode: str, seed: int, to_stderr: bool = False) -> None:
         self.console = Console(stderr=to_stderr, highlight=False)
-        self.claims, self.mode, self.seed, self.records = claims, mode, seed, []
+        self.claims, self.mode, self.seed = claims, mode, seed
+        self.records: list[Record] = []
         self.width = max(len(claim.id) for claim in claims)
         self._progress = Progress(
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[runs]} runs"),
             TimeElapsedColumn(), console=self.console, transient=True,
         )  # fmt: skip
-        self._task, self._runs = None, 0
+        self._task: TaskID | None = None
+        self._runs = 0
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._print(f"{'claim':{self.width}}  {'verdict':12}  {'control':12}  points  seconds  figure", "bold")
         if self.console.is_terminal:
             self._progress.start()
             self._task = self._progress.add_task("", total=len(self.claims), runs=0)
         return self
 
-    def __exit__(self, failure, *rest):
+    def __exit__(self, failure: type[BaseException] | None, *rest: object) -> None:
         if self._task is not None:
             self._progress.stop()
         if failure is None:
             self._summary()
 
-    def _print(self, text, style=None):
+    def _print(self, text: str, style: str | None = None) -> None:
         if self.console.is_terminal:
             self.console.print(text, style=style, markup=False, overflow="fold")
         else:
             print(text, file=self.console.file, flush=True)
 
-    def progress(self, claim, runs):
+    def progress(self, claim: Claim, runs: int) -> None:
         """Take note that `runs` more runs of a claim are done."""
         if self._task is not None:
             self._runs += runs
             self._progress.update(self._task, description=claim.id, completed=len(self.records), runs=self._runs)
 
-    def add(self, record):
+    def add(self, record: "Record") -> None:
         """Show one record."""
         self.records.append(record)
         claim, verdict = record.claim, record.verdict
@@ -141,7 +149,7 @@ class VerifyTable:
         expected = claim.expected_in(self.mode)
         if not record.passed:
             line += f"   UNEXPECTED (expected: {expected})" if verdict.outcome is not expected else "   UNEXPECTED"
-        if record.twin is not None and not record.missing:
+        if record.twin and claim.twin and not record.missing:
             line += f"   (twin {record.twin.outcome}: {claim.twin.title})"
         if verdict.outcome is Outcome.OUT_OF_SCOPE and not record.missing:
             line += f"   (the judge says: {record.judged})"
@@ -149,7 +157,7 @@ class VerifyTable:
         if len(self.claims) == 1 and not record.missing:
             self._detail(record)
 
-    def _detail(self, record):
+    def _detail(self, record: "Record") -> None:
         claim, verdict = record.claim, record.verdict
         lines = ["", f"  {claim.statement}", f"  Source: {claim.source}", "", "  Observed"]
         for name, value in verdict.details.items():
@@ -161,20 +169,20 @@ class VerifyTable:
             lines.append(f"    power: {power_text(record.power)}")
         lines += ["", "  Negative control"]
         lines.append(f"    {claim.control.title}: {record.control.outcome}, {result_text(record.control)}")
-        if record.twin is not None:
+        if record.twin and claim.twin:
             lines += ["  Twin", f"    {claim.twin.title}: {record.twin.outcome}, {result_text(record.twin)}"]
         lines += ["", "  Hypotheses at the nominal setting (times over met with constant 1)", *margin_lines(claim, {})]
         self._print("\n".join(lines))
 
-    def _checked(self):
+    def _checked(self) -> "list[Record]":
         return [record for record in self.records if not record.missing]
 
-    def _count(self, outcome):
+    def _count(self, outcome: Outcome) -> str:
         found = [record for record in self._checked() if record.verdict.outcome is outcome]
         expected = all(record.claim.expected_in(self.mode) is outcome for record in found)
         return f"{len(found)} {outcome}" + (" as expected" if expected and outcome is not Outcome.HOLDS else "")
 
-    def _summary(self):
+    def _summary(self) -> None:
         from theory.check import FALSE_ALARM
 
         checked = self._checked()
@@ -191,7 +199,7 @@ class VerifyTable:
         self._print(f"\n{total} {claims}: {', '.join(counts)}; {controls}")
         self._print(f"{runs} runs, {seconds:.0f} s, {self.mode} settings, seed {self.seed}.")
         self._print(
-            "`holds` means not falsified on these points. Intervals are Student's, sized so that a true claim is called"
+            "`holds` means not falsified on these points. Intervals are sized so that a true claim is called"
             f" violated with probability at most {FALSE_ALARM:g}, nominally, over the whole table."
         )
         if unexpected:

@@ -11,11 +11,13 @@ half of the points to the half nearer the limit is `inconclusive` instead.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import wraps
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from theory.claim import Kind, Outcome, Samples
-from theory.interval import Interval, mean_interval, slopes
+from theory.claim import Kind, Observation, Outcome, Samples
+from theory.interval import Interval, interval_of, mean_interval, slopes
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,20 @@ class Verdict:
     value: float
     interval: tuple[float, float] | None
     points: int
-    details: dict = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
 
 
-def _of_finite(judge):
+Judge = Callable[[Samples, Any, float, float], Verdict]
+
+
+def _of_finite(judge: Judge) -> Judge:
     """Let `judge` see finite samples only: anything else, a broken observation, is `inconclusive`.
 
     What samples.given["notes"] holds is printed among the details.
     """
 
     @wraps(judge)
-    def guarded(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+    def guarded(samples: Samples, prediction: ArrayLike, tolerance: float, false_alarm: float) -> Verdict:
         missing = int((~np.isfinite(np.asarray(samples.observed, float))).sum())
         if missing or not np.isfinite(np.asarray(prediction, float)).all():
             details = {"not finite": missing}
@@ -53,7 +58,7 @@ def _of_finite(judge):
 
 
 @_of_finite
-def judge_identity(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+def judge_identity(samples: Samples, prediction: ArrayLike, tolerance: float, false_alarm: float) -> Verdict:
     """Largest |observed − predicted| over the largest |predicted|: holds up to `tolerance` (relative)."""
     observed, predicted = np.broadcast_arrays(np.asarray(samples.observed, float), np.asarray(prediction, float))
     scale = np.abs(predicted).max()
@@ -62,19 +67,25 @@ def judge_identity(samples: Samples, prediction, tolerance: float, false_alarm: 
     return Verdict(outcome, "relative error", error, None, observed.size)
 
 
-def _judge_bound(samples, prediction, tolerance, false_alarm, side):
+def _slack(mean: Interval, bound: float, unit: float, side: float) -> Interval:
+    low, high = sorted(side * (bound - end) / unit for end in (mean.low, mean.high))
+    return Interval(side * (bound - mean.value) / unit, low, high)
+
+
+def _judge_bound(samples: Samples, prediction: ArrayLike, tolerance: float, false_alarm: float, side: float) -> Verdict:
     """Slack side · (bound − observed), relative to the bound (1 where it is 0): holds if ≥ −tolerance at every point.
 
-    With one axis more than the bound, the last axis of `observed` holds replicates and their mean is bounded.
+    With one axis more than the bound, the last axis of `observed` holds replicates and their mean is bounded; where
+    samples.given has their "range", by an interval that needs no normality.
     """
     observed, bound = np.asarray(samples.observed, float), np.asarray(prediction, float)
     scale = np.where(bound == 0.0, 1.0, np.abs(bound))
     trivial = samples.given.get("trivial")
     if observed.ndim > bound.ndim:
-        rows = observed.reshape(-1, observed.shape[-1])
-        each = [mean_interval(row, false_alarm / len(rows)) for row in rows]
+        rows, interval_at = observed.reshape(-1, observed.shape[-1]), interval_of(samples.given)
+        each = [interval_at(row, false_alarm / len(rows)) for row in rows]
         pairs = zip(each, bound.ravel(), scale.ravel(), strict=True)
-        slack = [Interval(side * (b - i.value) / unit, i.half_width / unit) for i, b, unit in pairs]
+        slack = [_slack(i, b, unit, side) for i, b, unit in pairs]
         worst = min(slack, key=lambda s: (s.high >= -tolerance, s.low))  # a violated point before a straddling one
         if worst.high < -tolerance:
             outcome = Outcome.VIOLATED
@@ -94,18 +105,21 @@ def _judge_bound(samples, prediction, tolerance, false_alarm, side):
 
 
 @_of_finite
-def judge_upper_bound(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+def judge_upper_bound(samples: Samples, prediction: ArrayLike, tolerance: float, false_alarm: float) -> Verdict:
     """Judge observed ≤ bound; `vacuous` where the bound is never below samples.given["trivial"]."""
     return _judge_bound(samples, prediction, tolerance, false_alarm, 1.0)
 
 
 @_of_finite
-def judge_lower_bound(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+def judge_lower_bound(samples: Samples, prediction: ArrayLike, tolerance: float, false_alarm: float) -> Verdict:
     """Judge observed ≥ bound; `vacuous` where the bound is never above samples.given["trivial"]."""
     return _judge_bound(samples, prediction, tolerance, false_alarm, -1.0)
 
 
-def _judge_towards(whole, near, far, target, tolerance, measure, points, details):
+def _judge_towards(
+    whole: Interval, near: Interval, far: Interval, target: float, tolerance: float, measure: str, points: int,
+    details: dict[str, Any],
+) -> Verdict:  # fmt: skip
     """Return the rule for limits: `whole`, and its drift from the half `far` from the limit to the half `near` it."""
     gap, gap_far, gap_near = (abs(part.value - target) for part in (whole, far, near))
     approaching = gap_near + near.half_width <= 0.5 * gap_far
@@ -121,7 +135,7 @@ def _judge_towards(whole, near, far, target, tolerance, measure, points, details
 
 
 @_of_finite
-def judge_rate(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+def judge_rate(samples: Samples, prediction: float, tolerance: float, false_alarm: float) -> Verdict:
     """Judge the exponent of observed (points, replicates) in samples.given["x"] (points,) against `prediction`.
 
     Replicates are fitted one by one. The interval of the mean slope is widened by `tolerance`; `holds` also asks
@@ -141,7 +155,7 @@ def judge_rate(samples: Samples, prediction, tolerance: float, false_alarm: floa
 
 
 @_of_finite
-def judge_limit(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+def judge_limit(samples: Samples, prediction: ArrayLike, tolerance: float, false_alarm: float) -> Verdict:
     """Judge observed/predicted − 1 at the last point, nearest the limit; the first is the one far from it.
 
     observed (points, replicates), predicted (points,) or scalar, not 0.
@@ -156,7 +170,7 @@ def judge_limit(samples: Samples, prediction, tolerance: float, false_alarm: flo
 
 
 @_of_finite
-def judge_ordering(samples: Samples, prediction, tolerance: float, false_alarm: float) -> Verdict:
+def judge_ordering(samples: Samples, prediction: float, tolerance: float, false_alarm: float) -> Verdict:
     """Judge that the mean of the paired differences samples.observed (R,) exceeds `prediction`."""
     difference = mean_interval(np.ravel(samples.observed), false_alarm)
     if difference.low > prediction + tolerance:
@@ -170,7 +184,7 @@ def judge_ordering(samples: Samples, prediction, tolerance: float, false_alarm: 
     return Verdict(outcome, "difference", difference.value, interval, np.size(samples.observed), details)
 
 
-JUDGES: dict[Kind, Callable[..., Verdict]] = {
+JUDGES: dict[Kind, Judge] = {
     Kind.IDENTITY: judge_identity,
     Kind.UPPER_BOUND: judge_upper_bound,
     Kind.LOWER_BOUND: judge_lower_bound,
@@ -184,7 +198,9 @@ _DEVIATIONS = (Kind.IDENTITY, Kind.RATE, Kind.LIMIT, Kind.PHASE_BOUNDARY)  # wor
 _SEVERITY = [Outcome.HOLDS, Outcome.VACUOUS, Outcome.INCONCLUSIVE, Outcome.VIOLATED]
 
 
-def judge(kind: Kind, observation, prediction, tolerance: float, false_alarm: float, *, worst=True) -> Verdict:
+def judge(
+    kind: Kind, observation: Observation, prediction: Any, tolerance: float, false_alarm: float, *, worst: bool = True
+) -> Verdict:
     """Judge one set of samples, or several axes of one claim (a mapping of each, the rate split among them).
 
     Of several axes the verdict is the worst one's (the best one's with `worst=False`, as a negative control is
@@ -195,7 +211,7 @@ def judge(kind: Kind, observation, prediction, tolerance: float, false_alarm: fl
     share = false_alarm / len(observation)
     verdicts = {axis: JUDGES[kind](s, prediction[axis], tolerance, share) for axis, s in observation.items()}
 
-    def rank(axis):
+    def rank(axis: str) -> tuple[int, float]:
         v = verdicts[axis]
         deviation = abs(v.value - v.details.get("predicted", 0.0)) if kind in _DEVIATIONS else -v.value
         return _SEVERITY.index(v.outcome), deviation
@@ -212,8 +228,8 @@ def judge(kind: Kind, observation, prediction, tolerance: float, false_alarm: fl
 def detectable(verdict: Verdict, tolerance: float) -> float | None:
     """Return the smallest violation that is as surely called `violated` as a true claim is not; None without interval.
 
-    In the judge's unit, tolerance + 2 · half-width: a true figure that far beyond what is claimed is observed within a
-    half-width of itself, and so with its whole interval beyond the tolerance. Of several axes the least precise one's.
+    In the judge's unit, tolerance + width of the interval: a true figure that far beyond what is claimed is in its
+    interval, which is then beyond the tolerance as a whole. Of several axes the least precise one's.
     """
     axes = [each for each in verdict.details.values() if isinstance(each, dict) and "interval" in each]
     intervals = [each["interval"] for each in axes] if axes else [verdict.interval]

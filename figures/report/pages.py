@@ -4,8 +4,10 @@ import hashlib
 import math
 import re
 import zipfile
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from figures.report.mathml import pieces
 from figures.report.pictures import pictures
@@ -15,13 +17,19 @@ from theory.tables import figure as number
 from theory.tables import power_text, result_text
 from theory.verdict import Verdict
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+Row = dict[str, Any]  # a record, a part of one, or what pages print of it
+Pictures = dict[str, list[dict[str, str]]]
+
 FEW = 4  # pages sooner drawn than a worker is started
 GLYPHS = {
     "holds": "✓", "violated": "✗", "vacuous": "∅", "inconclusive": "?", "out of scope": "○", "not checked": "–",
 }  # fmt: skip
 
 
-def build(rows: list[dict], workers: int = 1) -> dict[str, bytes]:
+def build(rows: list[Row], workers: int = 1) -> dict[str, bytes]:
     """Return the files of a report by path: the same bytes for the same records, however many workers draw."""
     from importlib.metadata import version
 
@@ -54,7 +62,7 @@ def archive(files: dict[str, bytes]) -> bytes:
     return data.getvalue()
 
 
-def _drawn(rows, workers):
+def _drawn(rows: list[Row], workers: int) -> Iterator[Pictures]:
     from simulate.executor import executor_of
 
     with executor_of(workers if len(rows) > FEW else 1) as (executor, _):
@@ -62,7 +70,7 @@ def _drawn(rows, workers):
 
 
 @cache
-def _environment(version):
+def _environment(version: str) -> "Callable[[str], Template]":
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from theory.check import FALSE_ALARM
@@ -71,23 +79,24 @@ def _environment(version):
         loader=PackageLoader("figures.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    template.filters |= {"slug": lambda outcome: outcome.replace(" ", "-"), "number": _number, "met": _met}
+    filters: dict[str, Any] = {"slug": lambda outcome: outcome.replace(" ", "-"), "number": _number, "met": _met}
+    template.filters |= filters
     template.globals |= {"glyphs": GLYPHS, "false_alarm": _number(FALSE_ALARM), "version": version}
     return template.get_template
 
 
-def _number(value):
+def _number(value: Any) -> str:
     return "–" if value is None else number(value)
 
 
-def _met(hypothesis):
+def _met(hypothesis: Row) -> str:
     if hypothesis["required"] is None:
         return "constant hidden in the paper"
     margin = hypothesis["margin"]
     return "met" if margin is None or margin >= hypothesis["required"] else "NOT met: out of scope"
 
 
-def _text(part):
+def _text(part: Row) -> str:
     """Return the figure of a verdict with its interval, as `verify` prints it."""
     value = math.nan if part["value"] is None else part["value"]
     interval = part["interval"] and tuple(math.nan if end is None else end for end in part["interval"])
@@ -96,11 +105,11 @@ def _text(part):
     )
 
 
-def _seconds(value):
+def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 100.0 else f"{value / 60.0:.0f} min"
 
 
-def _row(row):
+def _row(row: Row) -> Row:
     """Return a record with what pages print of it."""
     key, _, name = row["id"].partition("/")
     outcome, expected = row["verdict"]["outcome"], row["expected"]
@@ -128,14 +137,14 @@ def _row(row):
     }  # fmt: skip
 
 
-def _index(rows):
+def _index(rows: list[Row]) -> Row:
     outcomes = [row["shown"] for row in rows]
     papers = []
     for key in dict.fromkeys(row["key"] for row in rows):
         found = [row for row in rows if row["key"] == key]
         counts = [f"{sum(r['shown'] == outcome for r in found)} {outcome}" for outcome in GLYPHS]
-        counts = ", ".join(text for text in counts if not text.startswith("0 "))
-        count = f"{len(found)} claim{'s' if len(found) > 1 else ''}: {counts}"
+        told = ", ".join(text for text in counts if not text.startswith("0 "))
+        count = f"{len(found)} claim{'s' if len(found) > 1 else ''}: {told}"
         papers.append({**found[0]["paper"], "key": key, "rows": found, "count": count})
     checked = [row for row in rows if not row["missing"]]
     twins = [row["twin"]["outcome"] for row in checked if row["twin"]]
@@ -154,9 +163,9 @@ _WORK = re.compile(r"([A-Z]\w+)((?:, [A-Z]\w+)*)( et al\.| & [A-Z]\w+|)(?: (\d{4
 _PLACE = re.compile(r"(?:Theorem|Lemma|Proposition|Corollary|Definition|Section|Appendix) [A-Z]?\d+(?:\.\d+)*")
 
 
-def _theorems(rows):
+def _theorems(rows: list[Row]) -> list[tuple[str, list[tuple[str, list[Row]]]]]:
     """Return [(work, [(theorem, rows)])] of the works and places that the sources name."""
-    found = {}
+    found: dict[str, dict[str, list[Row]]] = {}
     for row in rows:
         for part in row["source"].split(";"):
             work = _WORK.search(part)
@@ -169,7 +178,7 @@ def _theorems(rows):
                 label = "Ours"
             else:
                 continue
-            rest = row["key"] if label == "Ours" else part[work.end() :].strip(" ,").partition(":")[0]
+            rest = part[work.end() :].strip(" ,").partition(":")[0] if work else row["key"]
             listed = found.setdefault(label, {}).setdefault(place[0] if place else rest or "as a whole", [])
             if row not in listed:
                 listed.append(row)
@@ -177,7 +186,7 @@ def _theorems(rows):
     return [(label, natural(places.items())) for label, places in sorted(found.items())]
 
 
-def _claim(row, drawn):
+def _claim(row: Row, drawn: Pictures) -> Row:
     from markupsafe import Markup
 
     verdict, ran = row["verdict"], row["environment"]
@@ -204,7 +213,7 @@ def _claim(row, drawn):
     }  # fmt: skip
 
 
-def _part(part):
+def _part(part: Row | None) -> list[tuple[str, Any]]:
     if not part or part["value"] is None:
         return []
     changes = ", ".join(f"{k} = {number(v)}" for k, v in part["changes"].items())
@@ -212,7 +221,7 @@ def _part(part):
     return [("Verdict", part["outcome"]), ("Figure", _text(part)), ("Points", part["points"]), *other]
 
 
-def _details(verdict):
+def _details(verdict: Row) -> tuple[list[tuple[str, str]], Row | None]:
     """Return the details of a verdict as pairs, or, of several axes, as a table."""
     details = verdict["details"]
     if "" in verdict["series"] or not verdict["series"]:

@@ -2,6 +2,8 @@
 
 import io
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,12 +11,19 @@ from figures.style import FLOOR, RC, SAM, SGD, THEORY
 from theory.claim import Kind
 from theory.tables import figure as number
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+Row = dict[str, Any]  # a record, or a part of one
+Draw = Callable[..., str]
+
 SIZE, FRAME = (3.6, 2.6), (0.18, 0.17, 0.79, 0.76)  # inches, which the page scales; left, bottom, width, height
 INK, GRID, OBSERVED, CONTROL, OUTSIDE = THEORY, RC["grid.color"], SAM, SGD, FLOOR
 COLOURS = {  # as drawn: as the page names it
     INK: "ink", GRID: "grid", OBSERVED: "observed", CONTROL: "control", OUTSIDE: "outside",
 }  # fmt: skip
-STYLE = RC | {
+STYLE: dict[Any, Any] = RC | {
     "font.size": 8, "axes.labelsize": 8, "svg.fonttype": "none", "font.family": "sans-serif", "axes.edgecolor": INK,
     "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.facecolor": "none",
     "figure.facecolor": "none", "savefig.facecolor": "none", "path.simplify": True, "legend.fontsize": 7.5,
@@ -27,12 +36,12 @@ FEW = 8  # fewer values than that are seen one by one, and need no histogram
 DECADES = 1.5  # positive values spread further than this are shown in the logarithm
 
 
-def pictures(row: dict) -> dict[str, list[dict]]:
+def pictures(row: Row) -> dict[str, list[dict[str, str]]]:
     """Return the pictures of a record: `main`, `spread`, `control` and `twin`, one an axis, each with its caption.
 
     A picture is {"axis", "caption", "svg"}; what has no finite points has no picture.
     """
-    found: dict[str, list[dict]] = {"main": [], "spread": [], "control": [], "twin": []}
+    found: dict[str, list[dict[str, str]]] = {"main": [], "spread": [], "control": [], "twin": []}
     parts = {"main": row["verdict"], "control": row["control"], "twin": row["twin"]}
     for name, part in parts.items():
         for axis, kept in (part or {}).get("series", {}).items():
@@ -48,7 +57,7 @@ def pictures(row: dict) -> dict[str, list[dict]]:
     return found
 
 
-def _picture(key, axis, row, part, kept, colour, draw):
+def _picture(key: str, axis: str, row: Row, part: Row, kept: Row, colour: str, draw: Draw) -> dict[str, str]:
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -68,7 +77,7 @@ def _picture(key, axis, row, part, kept, colour, draw):
     return {"axis": axis, "caption": caption, "svg": inline(text.getvalue(), key, title, caption)}
 
 
-def _logarithmic(axis):
+def _logarithmic(axis: "Axis") -> None:
     """Give a logarithmic axis few labels, in plain text: the reader's own letters, and no formula to set."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
@@ -79,7 +88,7 @@ def _logarithmic(axis):
     axis.set_major_formatter(FuncFormatter(lambda value, _: _power_of_ten(value)))
 
 
-def _power_of_ten(value):
+def _power_of_ten(value: float) -> str:
     if 1e-2 <= value <= 1e3:
         return f"{value:g}"
     exponent = int(np.floor(np.log10(value) + 1e-9))
@@ -110,11 +119,11 @@ def inline(svg: str, key: str, title: str, description: str) -> str:
     return opening + svg[svg.index(">") + 1 :].strip()
 
 
-def _short(found):
+def _short(found: re.Match[str]) -> str:
     return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
 
 
-def _observed(axes, axis, row, part, kept, colour):
+def _observed(axes: "Axes", axis: str, row: Row, part: Row, kept: Row, colour: str) -> str:
     """Draw what was observed beside what is predicted; return the caption."""
     kind = Kind(row["kind"])
     if kind in _RATES:
@@ -127,7 +136,7 @@ def _observed(axes, axis, row, part, kept, colour):
     return _ranked(axes, axis, kind, part, kept, colour)
 
 
-def _bars(axes, x, kept, colour, scale=1.0, **style):
+def _bars(axes: "Axes", x: np.ndarray, kept: Row, colour: str, scale: float | np.ndarray = 1.0, **style: Any) -> None:
     observed = np.array(kept["observed"], float) / scale
     if kept["low"] is not None and len(observed) <= 60:
         low, high = (np.array(kept[end], float) / scale for end in ("low", "high"))
@@ -136,16 +145,16 @@ def _bars(axes, x, kept, colour, scale=1.0, **style):
     axes.scatter(x, observed, s=size, color=colour, linewidths=0, zorder=3, **style)
 
 
-def _abscissa(x, row):
+def _abscissa(x: np.ndarray, row: Row) -> str:
     """Return the setting that holds these values, by its name; x if there is none."""
     for name, values in row["settings"].items():
         numbers = isinstance(values, list) and all(isinstance(v, (int, float)) for v in values)
         if numbers and len(values) == len(x) and np.allclose(x, values, rtol=1e-5, atol=0.0):
-            return name
+            return str(name)
     return "x"
 
 
-def _power_law(axes, axis, row, part, kept, colour):
+def _power_law(axes: "Axes", axis: str, row: Row, part: Row, kept: Row, colour: str) -> str:
     x = np.array(kept["x"], float)
     name = _abscissa(x, row)
     _bars(axes, x, kept, colour, label="observed")
@@ -159,7 +168,7 @@ def _power_law(axes, axis, row, part, kept, colour):
     )
 
 
-def _towards(axes, axis, row, part, kept, colour):
+def _towards(axes: "Axes", axis: str, row: Row, part: Row, kept: Row, colour: str) -> str:
     predicted, given = np.array(kept["predicted"], float), kept["x"]
     x = np.arange(1, len(predicted) + 1) if given is None else np.array(given, float)
     axes.axhspan(1.0 - row["tolerance"], 1.0 + row["tolerance"], color=OUTSIDE, alpha=0.3, linewidth=0)
@@ -178,7 +187,7 @@ def _towards(axes, axis, row, part, kept, colour):
     )
 
 
-def _against(axes, kind, part, kept, colour):
+def _against(axes: "Axes", kind: Kind, part: Row, kept: Row, colour: str) -> str:
     x, y = (np.array(kept[name], float) for name in ("predicted", "observed"))
     both = np.concatenate([x, y])
     log = bool((both > 0.0).all() and both.max() > 10.0**DECADES * both.min())
@@ -197,7 +206,7 @@ def _against(axes, kind, part, kept, colour):
     return f"Observed against {name}, {_shown(part, kept)}{shaded}."
 
 
-def _ranked(axes, axis, kind, part, kept, colour):
+def _ranked(axes: "Axes", axis: str, kind: Kind, part: Row, kept: Row, colour: str) -> str:
     """Draw sorted observations beside the few values that are predicted."""
     y = np.array(kept["observed"], float)
     order = np.argsort(y, kind="stable")
@@ -231,7 +240,7 @@ def _ranked(axes, axis, kind, part, kept, colour):
     return f"Observations, sorted, {_shown(part, kept)}, beside {beside}."
 
 
-def _spread(axes, axis, row, part, kept, colour):
+def _spread(axes: "Axes", axis: str, row: Row, part: Row, kept: Row, colour: str) -> str:
     """Draw the histogram of what is judged."""
     kind, counted = Kind(row["kind"]), kept["histogram"]
     axes.stairs(counted["counts"], counted["edges"], fill=True, color=colour, alpha=0.85)
@@ -260,19 +269,20 @@ _LIMITS = {
 }  # fmt: skip
 
 
-def _limit_of(kind, row, part, axis):
+def _limit_of(kind: Kind, row: Row, part: Row, axis: str) -> list[float]:
     """Return where the lines of the histogram stand."""
     if kind in _RATES:
         details = part["details"].get(axis, part["details"]) if axis else part["details"]
         return [] if details.get("predicted") is None else [details["predicted"]]
     if kind is Kind.ORDERING:
-        return part["series"][axis]["predicted"][:1]
+        claimed: list[float] = part["series"][axis]["predicted"][:1]
+        return claimed
     if kind is Kind.LIMIT:
         return [-row["tolerance"], row["tolerance"]]
     return [row["tolerance"]] if kind is Kind.IDENTITY else [-row["tolerance"]]
 
 
-def _shown(part, kept):
+def _shown(part: Row, kept: Row) -> str:
     total, shown = part["points"], len(kept["observed"])
     if kept["low"] is not None:
         return f"{shown} means with their intervals" if shown > 1 else "a mean with its interval"
@@ -280,15 +290,15 @@ def _shown(part, kept):
     return _counted(shown) if several or shown >= total else f"{shown} of {total} points, spread over their ranks"
 
 
-def _figure(part, axis):
+def _figure(part: Row, axis: str) -> str:
     """Return value and interval in words."""
     of = part["details"].get(axis, part) if axis else part
     if of.get("value") is None:
-        return part["measure"]
+        return str(part["measure"])
     text = f"{part['measure'].partition(' in ')[0].capitalize()} {number(of['value'])}"
     interval = of.get("interval")
     return text + (f", interval {number(interval[0])} to {number(interval[1])}" if interval else "")
 
 
-def _counted(count):
+def _counted(count: int) -> str:
     return "one point" if count == 1 else f"{count} points"

@@ -6,7 +6,7 @@ from mpmath import mp, mpf
 from ulps import Form, assert_promises, root, spread
 
 import simulate
-from simulate.conv import batch_slopes
+from simulate.dense_step import batch_slopes
 from simulate.diagonal import weights_of
 from simulate.finite_sum import Schedule
 from simulate.generalisation import test_error as error_of_flipped

@@ -97,7 +97,7 @@ def test_records_do_not_depend_on_workers():
     claim = claims()["chen2023/sam-benign"]
     with Runner(2) as two:
         alone, shared = check(claim, seed=2), check(claim, seed=2, runner=two)
-    assert alone.runs == shared.runs == 64
+    assert alone.runs == shared.runs == 384
     assert same(alone, shared)
     assert not same(alone, check(claim, seed=3))
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from theory.interval import Interval, mean_interval, slopes
+from theory.interval import Interval, bounded_interval, interval_of, mean_interval, slopes
 
 FALSE_ALARM = 1e-6  # of each statistical test here; seeds are fixed
 
 
-def test_ends_of_an_interval():
-    interval = Interval(2.0, 0.5)
-    assert (interval.low, interval.high) == (1.5, 2.5)
+def test_half_width_is_to_the_farther_end():
+    assert Interval(2.0, 1.5, 2.25).half_width == 0.5
+    assert Interval(2.0, 1.9, 2.25).half_width == 0.25
 
 
 def test_interval_by_hand():
@@ -45,6 +45,53 @@ def test_normal_quantiles_do_not_cover(rate):
     assert normal > high
 
 
+@pytest.mark.parametrize(("replicates", "share"), [(6, 0.5), (6, 0.9), (24, 0.02), (24, 0.9), (160, 0.99)])
+def test_shares_are_missed_no_more_often_than_stated(replicates, share):
+    """Zeros and ones, by their exact probabilities; the control: Student's, without a width where all agree."""
+    exact = student = 0.0
+    for ones in range(replicates + 1):
+        sample = np.repeat([1.0, 0.0], [ones, replicates - ones])
+        probability = binom.pmf(ones, replicates, share)
+        mean, interval = mean_interval(sample, 0.01), bounded_interval(sample, 0.01, 0.0, 1.0)
+        assert interval.value == mean.value
+        exact += probability * (not interval.low <= share <= interval.high)
+        student += probability * (not mean.low <= share <= mean.high)
+    assert exact <= 0.01
+    assert student > 0.025
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0])
+def test_rare_outliers_are_covered(scale):
+    """Errors about 0.01, one in a hundred 0.1; the control: Student's interval is far too narrow."""
+    rng = np.random.default_rng(8)
+    missed = np.zeros(2)
+    for _ in range(2000):
+        sample = scale * np.where(rng.random(32) < 0.01, 0.1, rng.normal(0.01, 0.0005, 32))
+        for k, found in enumerate((bounded_interval(sample, 1e-4, 0.0, scale), mean_interval(sample, 1e-4))):
+            missed[k] += not found.low <= 0.0109 * scale <= found.high
+    assert missed[0] <= binom.isf(FALSE_ALARM, 2000, 1e-4)
+    assert missed[1] > 200
+
+
+def test_bounded_interval_by_hand():
+    """All of 24 at an end: the share at which that has probability 0.005 is 0.005^(1/24), or as far from 0."""
+    edge = 0.005 ** (1 / 24)
+    ones, zeros = (bounded_interval(np.full(24, value), 0.01, 0.0, 1.0) for value in (1.0, 0.0))
+    assert (ones.value, ones.low, ones.high) == (1.0, pytest.approx(edge, rel=1e-9), 1.0)
+    assert (zeros.value, zeros.low, zeros.high) == (0.0, 0.0, pytest.approx(1.0 - edge, rel=1e-9))
+    moved = bounded_interval(np.full(24, 5.0), 0.01, 2.0, 5.0)
+    assert (moved.value, moved.low, moved.high) == (5.0, pytest.approx(2.0 + 3.0 * edge, rel=1e-9), 5.0)
+    half = bounded_interval(np.repeat([0.0, 1.0], 50), 0.01, 0.0, 1.0)
+    for p in (half.low, half.high):
+        assert 100 * (0.5 * np.log(0.5 / p) + 0.5 * np.log(0.5 / (1.0 - p))) == pytest.approx(np.log(200.0), rel=1e-6)
+
+
+def test_samples_say_what_they_are():
+    sample = np.array([0.2, 0.4, 0.9])
+    assert interval_of({"range": (0.0, 2.0)})(sample, 0.1) == bounded_interval(sample, 0.1, 0.0, 2.0)
+    assert interval_of({}) is interval_of({"x": 1.0}) is mean_interval
+
+
 def test_interval_widens_with_certainty_and_shrinks_with_replicates():
     sample = np.random.default_rng(0).standard_normal(400)
     widths = [mean_interval(sample, rate).half_width for rate in (0.1, 1e-2, 1e-4, 1e-8)]
@@ -53,7 +100,7 @@ def test_interval_widens_with_certainty_and_shrinks_with_replicates():
 
 
 def test_replicates_that_agree_have_no_width():
-    assert mean_interval(np.full(7, 1.5), 1e-4) == Interval(1.5, 0.0)
+    assert mean_interval(np.full(7, 1.5), 1e-4) == Interval(1.5, 1.5, 1.5)
 
 
 @pytest.mark.parametrize("count", [0, 1])

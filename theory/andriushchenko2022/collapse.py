@@ -17,11 +17,13 @@ Source. Ours (derived above).
 
 import numpy as np
 
+from simulate.types import BoolArray, FloatArray
 from theory.andriushchenko2022.setting import NOMINAL, flow_rule, regression, seeds
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Runner, Settings
 
 
-def thresholds(X, y, m):
+def thresholds(X: FloatArray, y: FloatArray, m: int) -> FloatArray:
     """Return each coordinate's own threshold |Σ_b p_b g_b|_j / (Σ_b p_b g_b²)_j, (d,)."""
     drift, pull = np.zeros(X.shape[1]), np.zeros(X.shape[1])
     for start in range(0, len(y), m):
@@ -31,7 +33,7 @@ def thresholds(X, y, m):
     return np.abs(drift) / pull
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Critical rho of random problems for every block size by bisection of the flow's fate, (problems,)."""
     from simulate.diagonal_run import DiagonalSpec
     from simulate.regression import load_regression
@@ -43,7 +45,7 @@ def observe(settings, runner):
         for design, m in zip(("isotropic", "absolute", "shifted"), settings["blocks"], strict=True)
     ]
 
-    def collapsed(rho):
+    def collapsed(rho: FloatArray) -> BoolArray:
         specs = [
             DiagonalSpec(data, settings["alpha"], **flow_rule(m, n), radius=float(r), seed=seed, max_time=1e6)
             for (data, seed, m), r in zip(problems, rho, strict=True)

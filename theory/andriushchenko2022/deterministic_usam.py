@@ -16,27 +16,34 @@ is no smaller than at x: docs/andriushchenko2022.md.
 Source. Ours; the method is USAM of Andriushchenko & Flammarion 2022.
 """
 
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.andriushchenko2022.setting import seeds
-from theory.claim import Claim, Control, Hypothesis, Kind, Samples
+from theory.claim import Claim, Control, Hypothesis, Kind, Observation, Prediction, Samples
 from theory.domain import Choice, Domain, Range
 from theory.finite_sums import SEARCHED, changes, searched
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.objective import FiniteSum
 
 
-def contraction(u, q, kappa):
+def contraction(u: Numbers, q: Numbers, kappa: Numbers) -> Any:
     """Return 1 − gamma mu (2 − u − q²), kappa = mu/beta ≤ 1, within 2 ulps: its terms do not cancel."""
     return (1.0 - kappa) + kappa * ((1.0 - u) ** 2 + u * q**2)
 
 
-def gain(u, q, kappa):
+def gain(u: Numbers, q: Numbers, kappa: Numbers) -> Any:
     """Return gamma mu (1 − u)(2 − q) rho mu, by which form (2) is smaller."""
     return u * kappa * (1.0 - u) * (2.0 - q) * q * kappa
 
 
-def problems(settings):
+def problems(settings: Settings) -> "Iterator[tuple[str, FiniteSum, FloatArray, np.random.Generator]]":
     """Yield (objective, problem, x_0, stream) of random problems, one of each setting in `objectives` for each seed."""
     from simulate.finite_sum_data import DrawnSum, load_sum
     from simulate.streams import stream
@@ -48,7 +55,7 @@ def problems(settings):
             yield objective, problem, start, stream("usam", seed, place=k)
 
 
-def starts(problem, count, rng):
+def starts(problem: "FiniteSum", count: int, rng: np.random.Generator) -> FloatArray:
     """Return points x − x* (count, d): normal, of sizes 0.01 to 100, the first two along the extreme directions."""
     d = len(problem.anchor)
     Y = rng.standard_normal((count, d)) * np.exp(rng.uniform(np.log(0.01), np.log(100.0), (count, 1)))
@@ -57,7 +64,7 @@ def starts(problem, count, rng):
     return Y
 
 
-def observe_rate(settings, runner):
+def observe_rate(settings: Settings, runner: Runner) -> Samples:
     """delta₊/delta at every step of short paths; u uniform in 0 … 1 or 1, q uniform in 0.05 … 1: all flattened."""
     from simulate.sampling import sampling
     from theory.finite_sums import enumerate_instances
@@ -75,43 +82,47 @@ def observe_rate(settings, runner):
         q.append(np.repeat(shares[1], steps))
         kappa.append(np.full(count * steps, problem.pl_constant / beta))
     given = {name: np.concatenate(values) for name, values in (("u", u), ("q", q), ("kappa", kappa))}
-    observed = np.concatenate(observed)
-    samples = Samples(observed, {**given, "trivial": np.ones(observed.shape), "notes": {}})
+    reached = np.concatenate(observed)
+    samples = Samples(reached, {**given, "trivial": np.ones(reached.shape), "notes": {}})
     for form in (1, 2):
-        slack = 1.0 - observed / predict_rate(form - 1.0)(samples)
+        slack = 1.0 - reached / predict_rate(form - 1.0)(samples)
         samples.given["notes"][f"median slack of form ({form})"] = float(np.median(slack))
     return samples
 
 
-def observe_rate_searched(settings, runner):
+def observe_rate_searched(settings: Settings, runner: Runner) -> Samples:
     """delta₊/delta − 1 of one step on one problem by its own numbers."""
     from theory.finite_sums import enumerate_instances
 
     problem, full, start = searched(settings)
-    beta, shares = problem.lipschitz, [np.array([settings[name]]) for name in ("u", "q")]
-    gaps, _ = enumerate_instances(problem, full, start[None], *(x / beta for x in shares), np.zeros(1), 1)
-    given = dict(zip(("u", "q", "kappa"), (*shares, np.array([problem.pl_constant / beta])), strict=True))
-    observed, _ = changes(1.0, gaps[0, 1:] / gaps[0, :1], contraction(*given.values()))
-    return Samples(observed, {**given, "start": 1.0})
+    beta, (u, q) = problem.lipschitz, (np.array([settings[name]]) for name in ("u", "q"))
+    gaps, _ = enumerate_instances(problem, full, start[None], u / beta, q / beta, np.zeros(1), 1)
+    kappa = np.array([problem.pl_constant / beta])
+    observed, _ = changes(1.0, gaps[0, 1:] / gaps[0, :1], contraction(u, q, kappa))
+    return Samples(observed, {"u": u, "q": q, "kappa": kappa, "start": 1.0})
 
 
-def predict_rate(share):
+def predict_rate(share: float) -> Prediction:
     """Return the prediction form (1) less `share` times the gain of form (2)."""
 
-    def predict(samples):
+    def predict(samples: Samples) -> Any:
         known = [samples.given[name] for name in ("u", "q", "kappa")]
         return contraction(*known) - share * gain(*known) - samples.given.get("start", 0.0)
 
     return predict
 
 
-def stretch(gradient, X, radii):
+def stretch(gradient: Callable[[FloatArray], Any], X: FloatArray, radii: FloatArray) -> Any:
     """Return ‖∇f(x + rho ∇f(x))‖/‖∇f(x)‖ at the points X (N, d), each with its rho (N,)."""
     g = gradient(X)
     return np.linalg.norm(gradient(X + radii[:, None] * g), axis=1) / np.linalg.norm(g, axis=1)
 
 
-def observe_stretch(settings, runner):
+def _gradients(problem: "FiniteSum", Y: FloatArray) -> Any:
+    return problem.measure(Y)[1]
+
+
+def observe_stretch(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """‖g̃‖/‖g‖ at random points of random problems, and of −beta‖x‖²/2 where `concave`; q log-uniform in `radii`."""
     from simulate.streams import stream
 
@@ -120,7 +131,7 @@ def observe_stretch(settings, runner):
     for _, problem, _, rng in problems(settings):
         q = np.exp(rng.uniform(low, high, count))
         Y = starts(problem, count, rng) / np.linalg.norm(problem.A, 2)
-        ratios.append(stretch(lambda Y, problem=problem: problem.measure(Y)[1], Y, q / problem.lipschitz))
+        ratios.append(stretch(partial(_gradients, problem), Y, q / problem.lipschitz))
         shares.append(q)
     axes = {"sums": Samples(np.concatenate(ratios), {"q": np.concatenate(shares)})}
     if settings["concave"]:
@@ -131,14 +142,14 @@ def observe_stretch(settings, runner):
     return axes
 
 
-def observe_stretch_searched(settings, runner):
+def observe_stretch_searched(settings: Settings, runner: Runner) -> Samples:
     """‖g̃‖/‖g‖ at one point of one problem by their own numbers."""
     problem, _, start = searched(settings)
     q = np.array([settings["q"]])
     return Samples(stretch(lambda Y: problem.measure(Y)[1], start[None], q / problem.lipschitz), {"q": q})
 
 
-def observe_standing(settings, runner):
+def observe_standing(settings: Settings, runner: Runner) -> Samples:
     """x after USAM's steps on −beta‖x‖²/2 at rho = share/beta, gamma beta = ½, over x_0: (seeds, 5)."""
     from simulate.streams import stream
     from simulate.update import perturbation_scale
@@ -170,7 +181,9 @@ SUM = {name: SEARCHED[name] for name in ("n", "d", "rows", "scales", "targets", 
 FULL = {"sampling": "full", "weights": (1.0,) * 4}
 
 
-def searched_domain(observe, families, u, q):
+def searched_domain(
+    observe: Callable[[Settings, Runner], Observation], families: Sequence[str], u: Range | None, q: Range
+) -> Domain:
     """Return the domain of a claim on sums of the families, u = gamma beta and q = rho beta within ranges."""
     ranges = {"family": Choice(families)} | ({"u": u} if u else {}) | {"q": q}
     return Domain(SUM | ranges, observe, letters=lambda s: {"gamma": s.get("u", 0.5), "rho": s["q"]}, settings=FULL)

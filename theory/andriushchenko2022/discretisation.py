@@ -14,18 +14,24 @@ Source. (1) Andriushchenko & Flammarion 2022 work with the flows; (2) and (3) ar
 Barrett & Dherin 2021 (implicit gradient regularisation).
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.andriushchenko2022.setting import NOMINAL, REALISABLE, regression, seeds
 from theory.claim import Claim, Control, Kind, Samples
 from theory.domain import Domain, Range
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.diagonal_run import DiagonalSpec
 
 RULES = {"gd": "gradient-flow", "n-sam": "n-sam-flow", "1-sam": "1-sam-flow"}
 
 
-def specs_of(settings, rule, gamma, **run):
+def specs_of(settings: Settings, rule: str, gamma: float | None, **run: Any) -> "list[DiagonalSpec]":
     """Return one run a seed, to time settings["time"]; flows take gamma = None."""
     from simulate.diagonal_run import DiagonalSpec
 
@@ -37,7 +43,9 @@ def specs_of(settings, rule, gamma, **run):
     return [DiagonalSpec(data, settings["alpha"], rule=rule, seed=seed, **run) for seed in seeds(settings)]
 
 
-def beta_errors(settings, runner, rule, flow, radius, flow_radius):
+def beta_errors(
+    settings: Settings, runner: Runner, rule: str, flow: str, radius: float, flow_radius: Callable[[float], float]
+) -> FloatArray:
     """Return max |beta − beta of the flow| at the end, (gamma, seeds); the flow's radius may depend on gamma."""
     rows = []
     for gamma in settings["gamma"]:
@@ -47,7 +55,7 @@ def beta_errors(settings, runner, rule, flow, radius, flow_radius):
     return np.array(rows)
 
 
-def observe_order(settings, runner):
+def observe_order(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Distance of every rule from its flow against gamma → 0."""
     x = np.array(settings["gamma"])
     return {
@@ -56,14 +64,14 @@ def observe_order(settings, runner):
     }
 
 
-def observe_implicit(settings, runner):
+def observe_implicit(settings: Settings, runner: Runner) -> Samples:
     """Distance of GD(gamma) from the n-SAM flow at rho = share · gamma against gamma → 0."""
     share = settings["share"]
     errors = beta_errors(settings, runner, "gd", "n-sam-flow", 0.0, lambda gamma: share * gamma)
     return Samples(errors, {"x": np.array(settings["gamma"])})
 
 
-def observe_product(settings, runner):
+def observe_product(settings: Settings, runner: Runner) -> Samples:
     """½ log(w₊ w₋) at every step of GD, (runs, steps, d)."""
     from simulate.regression import load_regression
 
@@ -79,13 +87,15 @@ def observe_product(settings, runner):
     return Samples(np.stack(observed), {"squares": np.stack(squares), "log_alpha": np.log(settings["alpha"])})
 
 
-def predict_product(samples, term=lambda square: np.log1p(-square)):
+def predict_product(
+    samples: Samples, term: Callable[[FloatArray], FloatArray] = lambda square: np.log1p(-square)
+) -> Any:
     """Return log alpha + ½ Σ log(1 − gamma² g²)."""
     half = 0.5 * np.cumsum(term(samples.given["squares"]), axis=1)
     return samples.given["log_alpha"] + np.concatenate([np.zeros_like(half[:, :1]), half], axis=1)
 
 
-def observe_sgd(settings, runner):
+def observe_sgd(settings: Settings, runner: Runner) -> Samples:
     """Mean over coordinates of log(alpha/alpha_eff) under SGD over (gamma/2) mean Delta_1, against gamma → 0."""
     flows = runner.run(specs_of(settings, "1-sam-flow", None, radius=0.0))
     delta = np.array([r.history["bias_integral"][-1].mean() for r in flows])

@@ -12,20 +12,26 @@ of XXᵀ, and the ratio falls short of n by some (n/d)² of itself.
 Source. Andriushchenko & Flammarion 2022, Section 4.2 (the ratio; its constant is 1 in its own loss scaling).
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.andriushchenko2022.setting import NOMINAL, REALISABLE, WIDE, flow_rule, regression, seeds
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.diagonal_run import DiagonalResult
 
 
-def effect(d, m, loss_integral):
+def effect(d: Numbers, m: Numbers, loss_integral: Numbers) -> Any:
     """Return (4d/m) ∫ L dt."""
     return 4.0 * d / m * loss_integral
 
 
-def flows(settings, runner, n, d, m):
+def flows(settings: Settings, runner: Runner, n: int, d: int, m: int) -> list[Any]:
     """Return the results of gradient flow that carry Delta_m along, one a seed."""
     from simulate.diagonal_run import DiagonalSpec
 
@@ -36,12 +42,12 @@ def flows(settings, runner, n, d, m):
     ])  # fmt: skip
 
 
-def size(results):
+def size(results: "Sequence[DiagonalResult]") -> FloatArray:
     """Return ‖Delta_m‖₁ (seeds,)."""
     return np.array([np.abs(r.history["bias_integral"][-1]).sum() for r in results])
 
 
-def observe_ratio(settings, runner):
+def observe_ratio(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """‖Delta_1‖₁/‖Delta_n‖₁ as d grows, for every n: (d, seeds)."""
     axes = {}
     for n in settings["n"]:
@@ -50,7 +56,7 @@ def observe_ratio(settings, runner):
     return axes
 
 
-def observe_constant(settings, runner):
+def observe_constant(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """‖Delta_m‖₁ over ∫ L dt as d grows, in units of d/m, for every block size."""
     axes = {}
     (n,) = settings["n"]

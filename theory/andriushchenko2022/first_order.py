@@ -11,20 +11,23 @@ off by more than a quarter of its own size.
 Source. Andriushchenko & Flammarion 2022, Theorem 3 and its proof.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.andriushchenko2022.setting import NOMINAL, REALISABLE, SMALL_RHO, flow_rule, regression, seeds
 from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.types import Numbers, Runner, Settings
 
 
-def log_alpha_eff(alpha, rho, delta):
+def log_alpha_eff(alpha: Numbers, rho: Numbers, delta: Numbers) -> Any:
     """Return log alpha − rho Delta."""
     return np.log(alpha) - rho * delta
 
 
-def errors(settings, runner, m, radii):
+def errors(settings: Settings, runner: Runner, m: Any, radii: Sequence[float]) -> tuple[FloatArray, FloatArray]:
     """Return ‖log alpha_eff − its first-order form‖_∞ and rho ‖Delta_m‖_∞, each (radii, seeds)."""
     from simulate.diagonal_run import DiagonalSpec
 
@@ -44,7 +47,7 @@ def errors(settings, runner, m, radii):
     return np.abs(observed - (np.log(alpha) - effect)).max(axis=2), np.abs(effect).max(axis=2)
 
 
-def observe_rate(settings, runner):
+def observe_rate(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Return the error against rho → 0 for every block size."""
     radii = settings["rho"]
     return {
@@ -52,7 +55,7 @@ def observe_rate(settings, runner):
     }
 
 
-def observe_size(settings, runner):
+def observe_size(settings: Settings, runner: Runner) -> Samples:
     """Return the error over rho ‖Delta_1‖_∞ at one radius, a replicate a seed."""
     error, effect = errors(settings, runner, 1, (settings["rho"],))
     return Samples(error / effect, {"trivial": 1.0})

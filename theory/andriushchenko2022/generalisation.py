@@ -19,11 +19,15 @@ from typing import Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.andriushchenko2022.setting import NOMINAL, REALISABLE, SMALL_ALPHA, SPARSE, regression, seeds
 from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.types import Runner, Settings
 
 
-def test_losses(settings, runner, design, rule, rho):
+def test_losses(
+    settings: Settings, runner: Runner, design: str, rule: str, rho: float
+) -> tuple[FloatArray, FloatArray, int]:
     """Return (test losses of gradient flow, of the rule, how many of the rule's have no limit), paired by seed."""
     from simulate.diagonal_run import DiagonalSpec
 
@@ -37,7 +41,7 @@ def test_losses(settings, runner, design, rule, rho):
     )  # fmt: skip
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """log(test of gradient flow / test of SAM), its negative with settings["sign"] = −1, for every design and rho."""
     axes = {}
     for design, rho in settings["designs"].items():

@@ -12,11 +12,13 @@ Source. Woodworth et al. 2020, Theorem 1; Andriushchenko & Flammarion 2022, Sect
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.andriushchenko2022.setting import FLOWS, NOMINAL, REALISABLE, limits, minimisers, random_flows
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Runner, Settings
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Limits of gradient flow on random problems, (problems, d)."""
     flows = random_flows(settings, rule="gradient-flow", block=None)
     results, specs, X, y = limits(flows, runner)
@@ -25,12 +27,12 @@ def observe(settings, runner):
     return Samples(np.stack([r.beta for r in results]), {"X": X, "y": y, "log_alpha": np.log(alpha), "notes": notes})
 
 
-def predict(samples):
+def predict(samples: Samples) -> FloatArray:
     """Return the potential's minimisers."""
     return minimisers(samples.given["X"], samples.given["y"], samples.given["log_alpha"])
 
 
-def least_norm(samples):
+def least_norm(samples: Samples) -> FloatArray:
     """Return the interpolators of least ℓ2 norm."""
     pairs = zip(samples.given["X"], samples.given["y"], strict=True)
     return np.stack([np.linalg.lstsq(X, y, rcond=None)[0] for X, y in pairs])

@@ -12,12 +12,17 @@ k = ‖Xᵀp‖_∞, which decreases f from anywhere (Bach 2010, Self-concordant
 the full step. alpha enters through its logarithm: alpha² may be far below the smallest float.
 """
 
+from typing import Any
+
 import numpy as np
+
+from simulate.types import FloatArray
+from theory.types import Numbers
 
 MOST_ITERATIONS = 2000
 
 
-def entropy(z):
+def entropy(z: Numbers) -> Any:
     """Return q(z) = 2 − √(4 + z²) + z arcsinh(z/2), within 4 ulps: nothing cancels at small z."""
     z = np.asarray(z, float)
     with np.errstate(over="ignore"):
@@ -25,7 +30,7 @@ def entropy(z):
         return z * np.arcsinh(z / 2.0) - np.abs(z) * (np.abs(z) / (2.0 + root))
 
 
-def potential(beta, log_alpha):
+def potential(beta: FloatArray, log_alpha: FloatArray) -> float:
     """Return phi_alpha(beta) for alpha = exp(log_alpha), both (d,), each term within 5 ulps, however small alpha is.
 
     Beyond z = 1e8, where alpha² may be below the floats, q(z) is z (log z − 1) + 2 to less than a rounding.
@@ -38,13 +43,15 @@ def potential(beta, log_alpha):
     return float(np.sum(np.where(size > 1e8 * square, far, near)))
 
 
-def dual_coefficients(X, nu, log_alpha):
+def dual_coefficients(X: FloatArray, nu: FloatArray, log_alpha: FloatArray) -> FloatArray:
     """Return 2 alpha² sinh(z) (d,), z = Xᵀnu, within 2 ulps of 1 + |2 log alpha + |z|| times itself, given z."""
     z = X.T @ nu
     return np.sign(z) * np.exp(2.0 * log_alpha + np.abs(z)) * -np.expm1(-2.0 * np.abs(z))
 
 
-def minimiser(X, y, log_alpha, tolerance=1e-13):
+def minimiser(
+    X: FloatArray, y: FloatArray, log_alpha: FloatArray, tolerance: float = 1e-13
+) -> tuple[FloatArray, FloatArray, float]:
     """Return (beta, nu, residual) of min phi_alpha(beta) s.t. X beta = y, residual = ‖X beta − y‖/‖y‖.
 
     X (n, d), y (n,) in its range, log_alpha a number or (d,); beta (d,), nu (n,). Rows that depend on others get no
@@ -62,7 +69,8 @@ def minimiser(X, y, log_alpha, tolerance=1e-13):
     R, order = qr(X.T, mode="r", pivoting=True)
     weight = np.abs(np.diag(R))
     independent = order[: int((weight > max(n, d) * np.finfo(float).eps * weight[0]).sum())]
-    best, stalled = (np.zeros(d), nu, np.inf), 0
+    best: tuple[FloatArray, FloatArray, Any] = np.zeros(d), nu, np.inf
+    stalled = 0
     for _ in range(MOST_ITERATIONS):
         z = np.abs(X.T @ nu)
         beta = dual_coefficients(X, nu, log_alpha)

@@ -12,10 +12,16 @@ Source. Andriushchenko & Flammarion 2022, the code published with Section 4 (tml
 is ours.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from theory.andriushchenko2022.setting import NOMINAL, published_problem, train_on
 from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.regression import RegressionInstance
 
 STEPS = 10_001
 PRINTED = (  # rule, u₀, d · gamma, printed rho, printed test loss
@@ -37,7 +43,9 @@ PRINTED = (  # rule, u₀, d · gamma, printed rho, printed test loss
 ROUNDED = ("1-sam", 0.02, 5.0, 0.3, 0.024183218285324055)
 
 
-def exact_loss(problem, rule, u0, scaled_step, rho, doubled=2.0):
+def exact_loss(
+    problem: "RegressionInstance", rule: str, u0: float, scaled_step: float, rho: float, doubled: float = 2.0
+) -> float:
     """Return the test loss of one published run on multiplicative weights."""
     radius = {"gd": 0.0, "n-sam": rho, "1-sam": doubled * rho}[rule]
     return train_on(
@@ -45,7 +53,7 @@ def exact_loss(problem, rule, u0, scaled_step, rho, doubled=2.0):
     )[1]
 
 
-def uv_loss(problem, u0, scaled_step, rho):
+def uv_loss(problem: "RegressionInstance", u0: float, scaled_step: float, rho: float) -> float:
     """Return the test loss of published 1-SAM in u and v, as a user would write it."""
     X, y, step = problem.X, problem.y, scaled_step / 30.0
     u, v = np.full(X.shape[1], u0), np.zeros(X.shape[1])
@@ -57,14 +65,14 @@ def uv_loss(problem, u0, scaled_step, rho):
     return float(((problem.X_test @ (u * v) - problem.y_test) ** 2).sum() / (2.0 * len(problem.y_test)))
 
 
-def observe_printed(settings, runner):
+def observe_printed(settings: Settings, runner: Runner) -> Samples:
     """Exact test losses over the printed ones, one a published run."""
     problem = published_problem()
     losses = [exact_loss(problem, *run[:4], settings["doubled"]) for run in PRINTED]
     return Samples(np.array(losses) / np.array([run[4] for run in PRINTED]))
 
 
-def observe_rounded(settings, runner):
+def observe_rounded(settings: Settings, runner: Runner) -> Samples:
     """Return the test loss of the run that rounding spoiled, in the arithmetic of the settings."""
     run, problem = ROUNDED[:4], published_problem()
     loss = exact_loss(problem, *run) if settings["arithmetic"] == "multiplicative" else uv_loss(problem, *run[1:])

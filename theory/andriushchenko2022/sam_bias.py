@@ -21,11 +21,13 @@ from typing import Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.andriushchenko2022.setting import FLOWS, NOMINAL, REALISABLE, limits, minimisers, random_flows
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Runner, Settings
 
 
-def observe_limits(settings, runner):
+def observe_limits(settings: Settings, runner: Runner) -> Samples:
     """Limits of m-SAM flows on random problems (problems, d)."""
     specs = random_flows(settings)
     results, kept, X, y = limits(specs, runner)
@@ -35,17 +37,19 @@ def observe_limits(settings, runner):
     return Samples(np.stack([r.beta for r in results]), given)
 
 
-def predict_limits(samples):
+def predict_limits(samples: Samples) -> FloatArray:
     """Return the potential's minimisers at alpha_eff."""
     return minimisers(samples.given["X"], samples.given["y"], samples.given["log_alpha_eff"])
 
 
-def predict_plain(samples):
+def predict_plain(samples: Samples) -> FloatArray:
     """Return the minimisers at the initial alpha."""
     return minimisers(samples.given["X"], samples.given["y"], samples.given["log_alpha"])
 
 
-def block_products(X, y, beta, s, rho, m, perturbed=True):
+def block_products(
+    X: FloatArray, y: FloatArray, beta: FloatArray, s: FloatArray, rho: float, m: Any, perturbed: bool = True
+) -> FloatArray:
     """Return Σ_b p_b g_b ∘ g̃_b (d,) at coefficients beta and s = w₊² + w₋²; with g_b for g̃_b unless `perturbed`."""
     total = np.zeros(X.shape[1])
     for start in range(0, len(y), m):
@@ -57,18 +61,18 @@ def block_products(X, y, beta, s, rho, m, perturbed=True):
     return total
 
 
-NODES = 8
+NODES = 16
 _PANELS = np.concatenate([[0.0], np.geomspace(1e-4, 200.0, 90)])
 
 
-def path_times():
+def path_times() -> tuple[FloatArray, FloatArray]:
     """Return (times, weights): Gauss–Legendre nodes in panels of geometric length up to time 200, a row a panel."""
     node, weight = np.polynomial.legendre.leggauss(NODES)
     half = 0.5 * np.diff(_PANELS)[:, None]
     return _PANELS[:-1, None] + half * (1.0 + node), half * weight
 
 
-def observe_path(settings, runner):
+def observe_path(settings: Settings, runner: Runner) -> Samples:
     """½ log(w₊ w₋) − log alpha at the ends of the panels, from the weights alone: (runs, panels, d)."""
     from simulate.regression import load_regression
 
@@ -133,7 +137,7 @@ CLAIMS = (
         observe=observe_path,
         predict=lambda samples: samples.given["exact"],
         tolerance=1e-9,
-        tolerance_reason="eight-point quadrature on the integrator's interpolant",
+        tolerance_reason="sixteen-point quadrature on the integrator's interpolant",
         control=Control("g_b² in place of g_b g̃_b", lambda samples: samples.given["first order"]),
         quick={"n": 10, "d": 15, "blocks": (1, 3, "n"), "seeds": 9},
         full={"n": 20, "d": 30, "blocks": (1, 3, 5, "n"), "seeds": 40},

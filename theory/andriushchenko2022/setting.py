@@ -5,10 +5,19 @@ u₀ = 2 alpha, v₀ = 0), rho radius of the unnormalised perturbation, m block 
 step size. Losses are L = (1/4n)‖X beta − y‖². The paper's code perturbs 1-SAM by twice its rho: ours is that product.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Hypothesis
 from theory.domain import Choice, Domain, Range
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.diagonal_run import DiagonalSpec
+    from simulate.regression import RegressionInstance, SparseRegression
 
 NOMINAL = {"n": 20, "d": 30, "r": 3, "alpha": 0.1, "rho": 0.1, "m": 1}
 
@@ -22,26 +31,26 @@ SMALL_RHO = Hypothesis("rho", "rho → 0, the first-order regime", lambda a: 1.0
 WIDE = Hypothesis("wide", "d ≫ n: rows nearly orthogonal", lambda a: a["d"] / a["n"])
 
 
-def seeds(settings):
+def seeds(settings: Settings) -> range:
     """Return the run seeds of settings that hold a base `seed` and a number `seeds`."""
     return range(settings["seed"], settings["seed"] + settings["seeds"])
 
 
-def flow_rule(m, n):
+def flow_rule(m: int, n: int) -> dict[str, Any]:
     """Return the name of the flow with blocks of m of n rows, and the block that goes with it."""
     if m == n:
         return {"rule": "n-sam-flow"}
     return {"rule": "1-sam-flow"} if m == 1 else {"rule": "m-sam-flow", "block": m}
 
 
-def regression(a=NOMINAL, **changes):
+def regression(a: Mapping[str, Any] = NOMINAL, **changes: Any) -> "SparseRegression":
     """Return the data of a setting by its letters."""
     from simulate.regression import SparseRegression
 
     return SparseRegression(**{"samples": a["n"], "dimension": a["d"], "sparsity": a["r"], **changes})
 
 
-def random_flows(settings, **run):
+def random_flows(settings: Settings, **run: Any) -> "list[DiagonalSpec]":
     """Return specifications of flows on random problems: design, sign of teacher, alpha and rho drawn for each seed.
 
     alpha is log-uniform in 0.02 … 0.5 and rho uniform in 0 … 0.3, m one of settings["blocks"], unless `run` or the
@@ -88,14 +97,16 @@ At d = n the rows may be so near dependent that the flow's stopping rule is loos
 """
 
 
-def minimisers(X, y, log_alpha):
+def minimisers(X: Sequence[FloatArray], y: Sequence[FloatArray], log_alpha: Sequence[FloatArray]) -> FloatArray:
     """Return the minimisers of phi_alpha over {X beta = y}, one a problem, (problems, d)."""
     from theory.andriushchenko2022.potential import minimiser
 
     return np.stack([minimiser(*problem)[0] for problem in zip(X, y, log_alpha, strict=True)])
 
 
-def limits(specs, runner):
+def limits(
+    specs: "Sequence[DiagonalSpec]", runner: Runner
+) -> "tuple[list[Any], list[DiagonalSpec], list[FloatArray], list[FloatArray]]":
     """Return (results of the flows that reached an interpolator, their specifications, the problems' X and y)."""
     from simulate.regression import load_regression
 
@@ -104,7 +115,7 @@ def limits(specs, runner):
     return [r for r, _ in pairs], [s for _, s in pairs], [p.X for p in problems], [p.y for p in problems]
 
 
-def published_problem():
+def published_problem() -> "RegressionInstance":
     """Return the problem of the paper's code: NumPy's legacy generator at seed 0, n = 20, d = 30, r = 3, 1000 to test.
 
     That code draws rows with `multivariate_normal` at the identity, which passes standard normals through unchanged.
@@ -118,7 +129,7 @@ def published_problem():
     return RegressionInstance(X, X @ teacher, X_test, X_test @ teacher, teacher)
 
 
-def train_on(problem, **run):
+def train_on(problem: "RegressionInstance", **run: Any) -> tuple[str, float, dict[str, FloatArray]]:
     """Train on a given problem; return (status, test loss of the printed convention (1/2n), history)."""
     from simulate.diagonal import DiagonalNetwork
     from simulate.diagonal_run import DiagonalSpec, train_network

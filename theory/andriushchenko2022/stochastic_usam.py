@@ -18,29 +18,37 @@ and whose variance is at most 1, the bound with beta = Lip(∇f) = 1 fails, here
 Source. Andriushchenko & Flammarion 2022, Theorem 2 and Appendix B (convergence of stochastic USAM).
 """
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
 from theory.domain import Choice, Domain, Range
 from theory.finite_sums import SEARCHED, given_spec, searched
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.finite_sum_run import FiniteSumSpec
+    from simulate.objective import FiniteSum
+    from simulate.sampling import Sampling
 
 SMOOTH = Hypothesis("smooth", "beta bounds Lip(g_i) of every sample", lambda a: a["beta/max Lip(g_i)"], required=1.0)
 LONG = Hypothesis("steps", "T ≥ 4", lambda a: a["T"] / 4, required=1.0)
 
 
-def mean_gradient_bound(beta, delta_0, s2, b, T):
+def mean_gradient_bound(beta: Numbers, delta_0: Numbers, s2: Numbers, b: Numbers, T: Numbers) -> Any:
     """Return 4 beta delta_0/√T + 8 s²/(b √T)."""
     return (4.0 * beta * delta_0 + 8.0 * s2 / b) / np.sqrt(T)
 
 
-def gap_bound(beta, mu, delta_0, s2, b, T):
+def gap_bound(beta: Numbers, mu: Numbers, delta_0: Numbers, s2: Numbers, b: Numbers, T: Numbers) -> Any:
     """Return 3 beta² delta_0/(mu² T²) + 22 beta s²/(b mu² T)."""
     return 3.0 * (beta / (mu * T)) ** 2 * delta_0 + 22.0 * beta * s2 / (b * mu**2 * T)
 
 
-def centred_quadratics(rng):
+def centred_quadratics(rng: np.random.Generator) -> "tuple[FiniteSum, float]":
     """Return f_i = ½ (x − c_i)ᵀH(x − c_i), all of one Hessian, with s² = mean ‖H(c_i − c̄)‖², the same everywhere."""
     from simulate.objective import finite_sum
 
@@ -53,7 +61,7 @@ def centred_quadratics(rng):
     return problem, float((spread**2).sum(axis=1).mean())
 
 
-def bounded_losses(rng):
+def bounded_losses(rng: np.random.Generator) -> "tuple[FiniteSum, float]":
     """Return n robust losses that can all be fitted, and s² = mean ‖a_i‖² max phi'² of them, at r² = 1/3."""
     from simulate.objective import finite_sum
 
@@ -62,7 +70,7 @@ def bounded_losses(rng):
     return finite_sum("robust", A, A @ x, minimiser=x), float((A**2).sum(axis=1).mean()) * 27.0 / 256.0
 
 
-def waves(rng):
+def waves(rng: np.random.Generator) -> "tuple[FiniteSum, float]":
     """Return f_± = x²/2 ± cos(10 x)/10, of variance sin²(10 x) ≤ 1."""
     from simulate.objective import finite_sum
 
@@ -72,7 +80,10 @@ def waves(rng):
 FAMILIES = {"quadratic": centred_quadratics, "robust": bounded_losses, "wave": waves}
 
 
-def runs(settings, family, k, schedule, record, T, beta=None):
+def runs(
+    settings: Settings, family: str, k: int,
+    schedule: Callable[[float, float], dict[str, Any]], record: Sequence[int], T: int, beta: float | None = None,
+) -> "tuple[FiniteSum, float, int, float, float, list[FiniteSumSpec]]":  # fmt: skip
     """Return (problem, s², b, delta_0, specifications) of random problem k; `schedule(beta, mu)` its steps."""
     from simulate.sampling import sampling
     from simulate.streams import stream
@@ -93,12 +104,12 @@ def runs(settings, family, k, schedule, record, T, beta=None):
     return problem, s2, b, beta, gap, specs
 
 
-def constant_schedule(T):
+def constant_schedule(T: int) -> Callable[[float, float], dict[str, Any]]:
     """Return gamma = 1/(√T beta) and rho = 1/(T^¼ beta) of a specification by beta."""
     return lambda beta, mu: {"step_size": 1.0 / (np.sqrt(T) * beta), "radius": 1.0 / (T**0.25 * beta)}
 
 
-def falling_schedule(beta, mu):
+def falling_schedule(beta: float, mu: float) -> dict[str, Any]:
     """Return gamma_t = min{(8t+4)/(3 mu (t+1)²), 1/(2 beta)} and rho_t = √(gamma_t/beta) of a specification."""
     return {
         "step_size": 0.5 / beta, "schedule": "decreasing", "decay": 4.0 / (3.0 * mu), "radii": "root",
@@ -106,7 +117,7 @@ def falling_schedule(beta, mu):
     }  # fmt: skip
 
 
-def observe_gradients(settings, runner):
+def observe_gradients(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """(1/T) Σ_{t<T} ‖∇f(x_t)‖² (problems · T, seeds) and the bound, for every family."""
     axes = {}
     for family in settings["families"]:
@@ -124,7 +135,7 @@ def observe_gradients(settings, runner):
     return axes
 
 
-def observe_gaps(settings, runner):
+def observe_gaps(settings: Settings, runner: Runner) -> Samples:
     """f(x_T) − f* (problems · T, seeds) and the bound: quadratics of one Hessian, whose variance is bounded."""
     groups, bounds = [], []
     record = tuple(settings["T"])
@@ -137,13 +148,13 @@ def observe_gaps(settings, runner):
     return _samples(observed, np.array(bounds))
 
 
-def _samples(observed, bound):
+def _samples(observed: FloatArray, bound: FloatArray) -> Samples:
     ratios = bound / observed.mean(axis=1)
     notes = {"least bound/observed": float(ratios.min()), "median bound/observed": float(np.median(ratios))}
     return Samples(observed, {"bound": bound, "notes": notes})
 
 
-def searched_sum(settings):
+def searched_sum(settings: Settings) -> "tuple[FiniteSum, Sampling, FloatArray, float]":
     """Return (problem, sampling, x_0 − x*, s²) by their own numbers: parabolas of one curvature, or robust losses."""
     alike = {"scales": settings["scales"][:1] * 4, "d": 1, "rows": (1.0,) * 4} if settings["family"] == "square" else {}
     problem, draws, start = searched({"sampling": "replacement", "weights": (1.0,) * 4, **settings, **alike})
@@ -152,13 +163,13 @@ def searched_sum(settings):
     return problem, draws, start, float(problem.A[0, 0] ** 2 * problem.targets.var())
 
 
-def observe_gradients_searched(settings, runner):
+def observe_gradients_searched(settings: Settings, runner: Runner) -> Samples:
     """(1/T) Σ_{t<T} ‖∇f(x_t)‖² (1, seeds) of one problem by its own numbers."""
     problem, draws, start, s2 = searched_sum(settings)
     return _mean_gradient(settings, runner, problem, draws, start, s2, float(problem.sample_lipschitz.max()))
 
 
-def observe_waves_searched(settings, runner):
+def observe_waves_searched(settings: Settings, runner: Runner) -> Samples:
     """Return the same of x²/2 ± w cos(10 x)/10, w = settings["wave"], of variance at most w²; beta = 1, or 1 + 10 w."""
     from simulate.objective import finite_sum
     from simulate.sampling import sampling
@@ -170,7 +181,10 @@ def observe_waves_searched(settings, runner):
     return _mean_gradient(settings, runner, problem, draws, start, w * w, beta)
 
 
-def _mean_gradient(settings, runner, problem, draws, start, s2, beta):
+def _mean_gradient(
+    settings: Settings, runner: Runner, problem: "FiniteSum", draws: "Sampling", start: FloatArray, s2: float,
+    beta: float,
+) -> Samples:  # fmt: skip
     T = settings["T"]
     run = {"normalisation": 0.0, "max_steps": T, "record": tuple(range(T)), **constant_schedule(T)(beta, 0.0)}
     seeds = range(settings["seed"], settings["seed"] + settings["seeds"])
@@ -180,7 +194,7 @@ def _mean_gradient(settings, runner, problem, draws, start, s2, beta):
     return Samples(np.array(observed), {"bound": np.array([mean_gradient_bound(beta, gap, s2, draws.batch_size, T)])})
 
 
-def observe_gaps_searched(settings, runner):
+def observe_gaps_searched(settings: Settings, runner: Runner) -> Samples:
     """Exact E[f(x_T) − f*] of parabolas of one curvature by their own numbers."""
     from simulate.finite_sum import Schedule, expected_quadratic
 
@@ -215,7 +229,7 @@ ALIKE = Domain(
 )  # fmt: skip
 
 
-def predict(samples):
+def predict(samples: Samples) -> Any:
     """Return the bound."""
     return samples.given["bound"]
 

@@ -12,21 +12,23 @@ Source. (1) is ours; (2) and (3) Andriushchenko & Flammarion 2022, as in `stocha
 
 from theory.andriushchenko2022.deterministic_usam import NOMINAL, RADIUS, STEP, contraction
 from theory.andriushchenko2022.stochastic_usam import gap_bound, mean_gradient_bound
-from theory.claim import Claim, Control
+from theory.claim import Claim, Control, Samples
 from theory.performance_estimation import CLAIM, samples, share_of_bound, worst_case
+from theory.types import Runner, Settings
 
 
-def observe_rate(settings, runner):
+def observe_rate(settings: Settings, runner: Runner) -> Samples:
     """Worst cases and bounds of (1) for every class, number of steps, mu, u and q."""
-    return samples([
+    found: Samples = samples([
         (worst_case(family, [u] * k, [q] * k, mu), contraction(u, q, mu) ** k)
         for family in ("strongly convex", "pl")
         for k in settings["steps"]
         for mu, u, q in settings["cases"]
     ])  # fmt: skip
+    return found
 
 
-def observe_nonconvex(settings, runner):
+def observe_nonconvex(settings: Settings, runner: Runner) -> Samples:
     """Worst cases and bounds of (2) for every number of steps; 2 beta (f(x_0) − f*) is what any descent keeps to."""
     pairs = [
         (
@@ -35,10 +37,11 @@ def observe_nonconvex(settings, runner):
         )
         for k in settings["steps"]
     ]
-    return samples(pairs, trivial=2.0)
+    found: Samples = samples(pairs, trivial=2.0)
+    return found
 
 
-def observe_decreasing(settings, runner):
+def observe_decreasing(settings: Settings, runner: Runner) -> Samples:
     """Worst cases and bounds of (3) for every number of steps and mu."""
     from simulate.finite_sum import Schedule
 
@@ -48,7 +51,8 @@ def observe_decreasing(settings, runner):
             schedule = Schedule(0.5, 1.0, "decreasing", 4.0 / (3.0 * mu), "root")
             value = worst_case("strongly convex", *schedule.at(0, k), mu)
             pairs.append((value, gap_bound(1.0, mu, 1.0, 0.0, 1, k)))
-    return samples(pairs)
+    found: Samples = samples(pairs)
+    return found
 
 
 CASES = ((0.1, 0.5, 0.5), (0.1, 1.0, 0.2), (0.5, 0.5, 0.9))

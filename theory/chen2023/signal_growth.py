@@ -12,18 +12,21 @@ those neurons have been unlearned. The mean over √d steps forgets it.
 Source. Chen et al. 2023, the signal-learning phase in the proof of Theorem 4.1; the constant is worked out here.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, sam_radius, scaled_spec, seeds
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Numbers, Runner, Settings
 
 
-def growth_per_step(eta, p, mu, m):
+def growth_per_step(eta: Numbers, p: Numbers, mu: Numbers, m: Numbers) -> Any:
     """Return eta (1 − 2p) ‖mu‖²/(4m)."""
     return eta * (1.0 - 2.0 * p) * mu**2 / (4.0 * m)
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Growth of the mean gamma per step over its predicted value, towards large d: (d, seeds)."""
     n, m, mu = 20, 10, 3.0
     specs = [
@@ -38,7 +41,7 @@ def observe(settings, runner):
     return Samples(np.reshape(growth, (len(settings["d"]), -1)), {"p": 0.1, "mu": mu, "m": m})
 
 
-def predict(samples, p=None):
+def predict(samples: Samples, p: float | None = None) -> Any:
     """Return the growth per unit of step size at the given flip rate."""
     given = samples.given
     return growth_per_step(1.0, given["p"] if p is None else p, given["mu"], given["m"])

@@ -16,8 +16,12 @@ Source. Chen et al. 2023, the coefficient ratio in the proof of Theorem 3.2; Kou
 signal and noise learning.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.chen2023.setting import (
     CONDITION,
     NOMINAL,
@@ -25,33 +29,39 @@ from theory.chen2023.setting import (
     seeds,
     signal_to_noise_ratio,
 )
-from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.claim import Claim, Control, Kind, Outcome, Prediction, Samples
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvResult
 
 
-def _observe(points, settings, runner, figure):
+def _observe(
+    points: Sequence[Mapping[str, Any]], settings: Settings, runner: Runner, figure: "Callable[[ConvResult], float]"
+) -> FloatArray:
     """Return figure(result) for every point and seed, (points, seeds)."""
     results = runner.run([scaled_spec(seed, **point) for point in points for seed in seeds(settings)])
     return np.reshape([figure(result) for result in results], (len(points), settings["seeds"]))
 
 
-def learned_ratio(result):
+def learned_ratio(result: "ConvResult") -> float:
     """Return mean_r gamma / mean_r Σ_i rho_bar of a finished run."""
     noise = np.where(result.own_class(), result.rho, 0.0).sum(axis=1)
-    return result.gamma.mean() / noise.mean()
+    return float(result.gamma.mean() / noise.mean())
 
 
-def ratio_over_margin(result):
+def ratio_over_margin(result: "ConvResult") -> float:
     """Return mean gamma over the mean noise margin, (1/m) Σ_r rho_bar averaged over samples."""
     margin = result.rho[result.own_class()].mean()
-    return result.gamma.mean() / margin
+    return float(result.gamma.mean() / margin)
 
 
-def margin_ratio(samples):
+def margin_ratio(samples: Samples) -> Any:
     """Return n · SNR² · (1 − 2p), the large-initialisation value of gamma/x."""
     return samples.given["n_snr2"] * (1.0 - 2.0 * samples.given["p"])
 
 
-def observe_rates(settings, runner):
+def observe_rates(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Observe the learned ratio along d (mu fixed) and along mu (d fixed), towards small SNR²."""
     axes = {
         "d": [{"d": d, "m": 20, "mu": 2.0} for d in settings["d"]],
@@ -66,7 +76,7 @@ def observe_rates(settings, runner):
     }
 
 
-def observe_margin_ratio(settings, runner):
+def observe_margin_ratio(settings: Settings, runner: Runner) -> Samples:
     """Observe gamma/x at growing sigma_0, towards the large-initialisation limit."""
     n, d, mu, p = 20, settings["d"], 2.0, 0.1
     points = [{"n": n, "d": d, "m": 100, "mu": mu, "p": p, "c": c} for c in settings["c"]]
@@ -74,7 +84,7 @@ def observe_margin_ratio(settings, runner):
     return Samples(observed, {"n_snr2": n * signal_to_noise_ratio(mu, 2, 1.0, d) ** 2, "p": p})
 
 
-def observe_constants(settings, runner):
+def observe_constants(settings: Settings, runner: Runner) -> Samples:
     """Every neuron's gamma (or each run's mean), with SNR² · Σ_i rho_bar given, at one small SNR²; flat."""
     d, m, mu = 10**6, 20, 2.0
     gammas, noises = [], []
@@ -86,7 +96,7 @@ def observe_constants(settings, runner):
     return Samples(np.concatenate(gammas), {"noise": noise, "p": 0.1})
 
 
-def constant_bound(constant):
+def constant_bound(constant: float) -> Prediction:
     """Return the prediction constant · 2(1 − 2p) · SNR² · Σ_i rho_bar."""
     return lambda samples: constant * 2.0 * (1.0 - 2.0 * samples.given["p"]) * samples.given["noise"]
 
@@ -124,7 +134,7 @@ CLAIMS = (
         tolerance_reason="the constant is in the bound",
         control=Control("a constant of ½, for the means over neurons", constant_bound(0.5), {"per_neuron": False}),
         twin=Control("the means over neurons, on the same runs", changes={"per_neuron": False}),
-        quick={"per_neuron": True, "seeds": 128},
+        quick={"per_neuron": True, "seeds": 800},
         full={"per_neuron": True, "seeds": 1024},
         expected=Outcome.VIOLATED,
     ),

@@ -8,21 +8,27 @@ distinguish).
 Source. Chen et al. 2023, Theorem 3.2 (SGD), part 1, with the iteration count of Kou et al. 2023, Theorem 4.2.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, scaled_spec, seeds
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvSpec
 
 CENTRE = {"n": 20, "m": 20, "d": 10**6, "P": 2, "e0": 0.1, "eps": 0.01}
 EXPONENTS = {"eps": -1.0, "d": -1.0, "eta": -1.0, "n": 1.0, "m": 1.0, "P − 1": -2.0}
 
 
-def training_time(n, m, P, sigma_p, d, eta, eps):
+def training_time(n: Numbers, m: Numbers, P: Numbers, sigma_p: Numbers, d: Numbers, eta: Numbers, eps: Numbers) -> Any:
     """Return n m / (eta eps d (P−1)² sigma_p²), the steps to loss eps up to a constant."""
     return n * m / (eta * eps * d * (P - 1) ** 2 * sigma_p**2)
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Return medians of the steps taken along each axis of the formula, the others at the centre."""
     c = CENTRE
     eta = c["e0"] * c["n"] * c["m"] / c["d"]
@@ -35,7 +41,7 @@ def observe(settings, runner):
         "P − 1": [{"P": q + 1, "eta": eta / 8} for q in settings["P − 1"]],  # c0 ∝ (P−1)² must stay small
     }
 
-    def spec(a, seed):
+    def spec(a: dict[str, Any], seed: int) -> "ConvSpec":
         a = c | {"eta": eta} | a
         fixed = {"step_size": a["eta"], "max_steps": 5_000_000, "stop_loss": a["eps"]}
         return scaled_spec(seed, a["n"], a["d"], a["m"], a["P"], **fixed)

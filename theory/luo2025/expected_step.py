@@ -16,35 +16,41 @@ covariance of a mean of m draws is V/m, without replacement V/m · (n − m)/(n 
 Source. Luo et al. 2025, to first order in rho; that it is exact on quadratics, and without replacement, is ours.
 """
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations, product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simulate.parameters import reject
-from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
+from simulate.types import FloatArray
+from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Prediction, Samples
 from theory.domain import Choice, Domain, Range
 from theory.finite_sums import SEARCHED, random_problem, searched
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.objective import FiniteSum
 
 FAMILIES = ("square", "full rank", "ridge")
 
 
-def noise_weight(m):
+def noise_weight(m: Numbers) -> Any:
     """Return 1/m: what the penalty counts of ½ rho tr V where m samples are drawn one by one from all."""
     return 1.0 / m
 
 
-def finite_population(m, n):
+def finite_population(m: Numbers, n: Numbers) -> Any:
     """Return (n − m)/(m (n − 1)): the same without replacement, 0 at m = n."""
     return (n - m) / (m * (n - 1.0))
 
 
-def penalised(given, weight):
+def penalised(given: Mapping[str, Any], weight: Numbers) -> Any:
     """Return ∇[f + (rho/2)‖∇f‖² + ½ rho · weight · tr V] at the points."""
     return given["gradient"] + given["rho"] * (given["flat"] + weight * given["noise"])
 
 
-def derivatives(problem, x):
+def derivatives(problem: "FiniteSum", x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, float]:
     """Return ∇f, H∇f = ½∇‖∇f‖² and mean H_i g_i − H∇f = ½∇tr V at x, (d,) each, and the mean of ‖g_i‖."""
     n, k, d = problem.samples, problem.rows, len(x)
     A, z = problem.A.reshape(n, k, d), (problem.A @ x).reshape(n, k)
@@ -61,7 +67,7 @@ def derivatives(problem, x):
     return gradient, flat, np.einsum("nij,nj->i", H, g) / n - flat, np.linalg.norm(g, axis=1).mean()
 
 
-def mean_step(problem, m, replacement, x, rho):
+def mean_step(problem: "FiniteSum", m: int, replacement: bool, x: FloatArray, rho: float) -> FloatArray:
     """Return the mean of h_S (d,) over every batch of m samples, from the simulator's own steps."""
     from simulate.finite_sum import Descent, Schedule
     from simulate.sampling import sampling
@@ -79,7 +85,7 @@ def mean_step(problem, m, replacement, x, rho):
     return total / len(batches)
 
 
-def instances(settings, families):
+def instances(settings: Settings, families: Sequence[str]) -> "Iterator[tuple[FiniteSum, int, FloatArray, float]]":
     """Yield (problem, m, x, rho), drawn, or one by its own numbers; rho times the curvature is 0.01 … 1."""
     from simulate.streams import stream
 
@@ -96,9 +102,10 @@ def instances(settings, families):
         yield problem, int(rng.integers(1, problem.samples + 1)), x, rho
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Observe E h_S, coordinate by coordinate of every problem, in units of what is added up to it: (points,)."""
-    observed, given = [], {name: [] for name in ("gradient", "flat", "noise", "rho", "m", "n")}
+    observed: list[FloatArray] = []
+    given: dict[str, list[FloatArray]] = {name: [] for name in ("gradient", "flat", "noise", "rho", "m", "n")}
     for problem, m, x, rho in instances(settings, FAMILIES):
         *terms, size = derivatives(problem, x)
         unit = size + np.linalg.norm(x) + rho * (np.linalg.norm(terms[1]) + np.linalg.norm(terms[2]))
@@ -111,7 +118,7 @@ def observe(settings, runner):
     return Samples(np.concatenate(observed), {name: np.concatenate(values) for name, values in given.items()})
 
 
-def observe_order(settings, runner):
+def observe_order(settings: Settings, runner: Runner) -> Samples:
     """‖E h_S − its first order in rho‖ on logistic regression, in units of ‖∇f‖: (radii, problems)."""
     radii, columns = np.array(settings["rho L"]), []
     for problem, m, x, _ in instances(settings, ("logistic",)):
@@ -123,7 +130,7 @@ def observe_order(settings, runner):
     return Samples(np.array(columns).T, {"x": radii})
 
 
-def on(weight):
+def on(weight: Callable[[Numbers, Numbers], Any]) -> Prediction:
     """Return the prediction of a weight of (m, n)."""
     return lambda samples: penalised(samples.given, weight(samples.given["m"], samples.given["n"]))
 

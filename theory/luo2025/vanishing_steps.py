@@ -15,24 +15,29 @@ F (mean h_i² y + mean h_i g_i − h² y)], which rises with y and vanishes at o
 Source. Ours (derived above).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from theory.claim import Claim, Control, Kind, Samples
+from simulate.types import FloatArray
+from theory.claim import Claim, Control, Kind, Prediction, Samples
 from theory.domain import Domain, Range
 from theory.luo2025.expected_step import BATCH, finite_population, noise_weight
 from theory.quadratics.setting import seeds
+from theory.types import Runner, Settings
 
 CURVATURES, MINIMISERS = (4.0, 1.0, 0.5, 2.5), (1.0, -1.0, -0.5, 0.0)
 
 
-def displacement(h, c, rho, weight):
+def displacement(h: FloatArray, c: FloatArray, rho: float, weight: float) -> Any:
     """Return where x − x* ends, for a weight F of the noise; h, c (n,)."""
     mean = np.mean(h)
     g = h * (np.mean(h * c) / mean - c)
     return -rho * weight * np.mean(h * g) / (mean + rho * (mean**2 + weight * (np.mean(h**2) - mean**2)))
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """x − x* after each of the horizons, for every batch size: (horizons, seeds)."""
     from simulate.finite_sum_data import GivenSum
     from simulate.finite_sum_run import FiniteSumSpec
@@ -56,10 +61,10 @@ def observe(settings, runner):
     return axes
 
 
-def on(weight):
+def on(weight: Callable[[int, int], float]) -> Prediction:
     """Return the prediction of a weight of (m, n)."""
 
-    def predict(samples):
+    def predict(samples: Samples) -> Any:
         a = samples.given
         return displacement(a["h"], a["c"], a["rho"], weight(a["m"], a["n"]))
 

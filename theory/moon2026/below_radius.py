@@ -20,12 +20,14 @@ from typing import Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.moon2026.setting import ABOVE, BELOW, DEEP, draws, run
 from theory.moon2026.winner import final
+from theory.types import Runner, Settings
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """beta_j/rho^L at the end, (problems, coordinates), one axis a depth; all coordinates, or all but one above rho."""
     axes = {}
     for depth, mu, alpha, rho in draws(settings):
@@ -35,12 +37,12 @@ def observe(settings, runner):
     return axes
 
 
-def parity(samples):
+def parity(samples: Samples) -> FloatArray:
     """Return beta_j/rho^L: 0 at even depths, 1 at odd ones."""
     return np.full(samples.observed.shape, samples.given["depth"] % 2)
 
 
-def beside(samples):
+def beside(samples: Samples) -> Any:
     """Return beta_j/rho^L beside a winner, the first coordinate."""
     depth, mu, alpha, rho = (samples.given[name] for name in ("depth", "mu", "alpha", "rho"))
     return ((final(depth, mu, alpha, rho) / rho[:, None]) ** depth)[:, 1:]

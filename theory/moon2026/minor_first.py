@@ -16,18 +16,23 @@ with its top at n/(2 rho).
 Source. Moon, Si & Yun 2026, for the order; where the lead passes is ours.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from theory.claim import Claim, Control, Hypothesis, Kind, Samples
+from simulate.types import BoolArray, FloatArray
+from theory.claim import Claim, Control, Hypothesis, Kind, Prediction, Samples
 from theory.domain import Domain, Range
+from theory.types import Numbers, Runner, Settings
 
 
-def passing(rho, minor, major):
+def passing(rho: Numbers, minor: Numbers, major: Numbers) -> Any:
     """Return rho (mu_j + mu_k), the n at which two features grow at one rate."""
     return rho * (minor + major)
 
 
-def networks(settings):
+def networks(settings: Settings) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return mu (B, d), weights (B, d) and rho (B,): drawn, d = 4, or one by its own numbers."""
     from simulate.streams import stream
 
@@ -40,7 +45,7 @@ def networks(settings):
     return mu, np.exp(rng.uniform(-2.0, 2.0, size)), np.exp(rng.uniform(-2.0, 2.0, size[0]))
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """n/rho where the lead passes, of each pair of neighbours, by halving in the length of w: (pairs,)."""
     from simulate.deep_diagonal import ascent, step
 
@@ -48,12 +53,12 @@ def observe(settings, runner):
     mu, weights, rho = (np.repeat(values, 3, axis=0) for values in (mu, weights, rho))
     rows, minor = np.arange(len(mu)), np.arange(len(mu)) % 3
 
-    def layers(scale):
+    def layers(scale: FloatArray) -> FloatArray:
         return np.repeat((np.exp(scale)[:, None] * weights)[:, None], 2, axis=1)
 
-    def passed(scale):
+    def passed(scale: FloatArray) -> BoolArray:
         W = layers(scale)
-        growth = (step(mu, W, np.ones(len(mu)), rho, "euclidean") / W)[:, 0]
+        growth: FloatArray = (step(mu, W, np.ones(len(mu)), rho, "euclidean") / W)[:, 0]
         return growth[rows, minor] < growth[rows, minor + 1]
 
     low, high = np.full(len(mu), -20.0), np.full(len(mu), 20.0)
@@ -67,7 +72,7 @@ def observe(settings, runner):
     return Samples(np.where(bracketed, norms / rho, np.nan), given)
 
 
-def on(form):
+def on(form: Callable[[FloatArray, FloatArray, FloatArray], Any]) -> Prediction:
     """Return the prediction of a form of (rho, mu_j, mu_k)."""
     return lambda samples: form(*(samples.given[name] for name in ("rho", "minor", "major")))
 

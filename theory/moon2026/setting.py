@@ -5,16 +5,20 @@ SAM's flow with radius rho; ℓ∞-SAM perturbs by rho times the gradient's sign
 beta = w^L.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Hypothesis
+from theory.types import Settings
 
 ABOVE = Hypothesis("above", "alpha > rho for one coordinate at least", lambda a: max(a["alpha/rho"], 1e-200), 1.0)
 BELOW = Hypothesis("below", "alpha < rho for every coordinate", lambda a: 1.0 / max(a["alpha/rho"], 1e-200), 1.0)
 DEEP = Hypothesis("deep", "depth at least 3", lambda a: a["depth"] / 3.0, 1.0)
 
 
-def draws(settings):
+def draws(settings: Settings) -> Iterator[tuple[int, FloatArray, FloatArray, FloatArray]]:
     """Yield (depth L, mu (B, d), alpha (B, d), rho (B,)) of each depth: alpha/rho in the interval settings["ratios"].
 
     The first coordinate starts above rho where settings["above"]; d = 4. Or one network, by its own numbers.
@@ -37,9 +41,10 @@ def draws(settings):
         yield depth, mu, ratios * rho[:, None], rho
 
 
-def run(settings, depth, mu, alpha, rho):
+def run(settings: Settings, depth: int, mu: FloatArray, alpha: FloatArray, rho: FloatArray) -> FloatArray:
     """Return a layer's weights (B, d) at the end of ℓ∞-SAM's flow, or where the first of them is 10⁹ rho."""
     from simulate.deep_diagonal import flow
 
-    W = np.repeat(alpha[:, None], depth, axis=1)
-    return flow(mu, W, rho, "largest", settings["steps"], settings["share"], 1e9 * rho)[:, 0]
+    W: FloatArray = np.repeat(alpha[:, None], depth, axis=1)
+    W = flow(mu, W, rho, "largest", settings["steps"], settings["share"], 1e9 * rho)
+    return W[:, 0]

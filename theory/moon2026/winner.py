@@ -16,27 +16,30 @@ falls at the rate (L−2) mu_j in that clock's time, and the first to reach 0, a
 Source. Moon, Si & Yun 2026, for (1); (2) is ours.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from theory.claim import Claim, Control, Kind, Samples
+from simulate.types import FloatArray
+from theory.claim import Claim, Control, Kind, Prediction, Samples
 from theory.domain import Choice, Domain, Range
 from theory.moon2026.setting import ABOVE, DEEP, draws, run
+from theory.types import Runner, Settings
 
 
-def score(depth, mu, excess):
+def score(depth: int, mu: FloatArray, excess: FloatArray) -> FloatArray:
     """Return mu_j v_j^(L−2), v_j = alpha_j − rho of either sign."""
     return mu * excess ** (depth - 2)
 
 
-def winner(depth, mu, alpha, rho):
+def winner(depth: int, mu: FloatArray, alpha: FloatArray, rho: FloatArray) -> FloatArray:
     """Return e_k (B, d), k = argmax mu_j (alpha_j − rho)₊^(L−2)."""
     scores = score(depth, mu, np.maximum(alpha - rho[..., None], 0.0))
     return np.asarray(scores == scores.max(axis=-1, keepdims=True), float)
 
 
-def end(depth, mu, alpha, rho):
+def end(depth: int, mu: FloatArray, alpha: FloatArray, rho: FloatArray) -> FloatArray:
     """Return (v_j/v_j0)^(2−L) (B, d) at the end; 1 where no coordinate starts above rho."""
     excess = alpha - rho[..., None]
     best = score(depth, mu, np.maximum(excess, 0.0)).max(axis=-1, keepdims=True)
@@ -46,14 +49,14 @@ def end(depth, mu, alpha, rho):
     return power
 
 
-def final(depth, mu, alpha, rho):
+def final(depth: int, mu: FloatArray, alpha: FloatArray, rho: FloatArray) -> FloatArray:
     """Return w_j (B, d) at the end; ∞ for the winner."""
     with np.errstate(divide="ignore"):
         growth = end(depth, mu, alpha, rho) ** (-1.0 / (depth - 2.0))
     return rho[..., None] + (alpha - rho[..., None]) * growth
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """beta/‖beta‖₁ and (v_j/v_j0)^(2−L), (problems, coordinates) each, one axis a depth."""
     axes = {}
     for depth, mu, alpha, rho in draws(settings):
@@ -68,7 +71,7 @@ def observe(settings, runner):
     return axes
 
 
-def on(form):
+def on(form: Callable[[int, FloatArray, FloatArray, FloatArray], FloatArray]) -> Prediction:
     """Return the prediction of a form of (L, mu, alpha, rho)."""
     return lambda samples: form(*(samples.given[name] for name in ("depth", "mu", "alpha", "rho")))
 

@@ -22,10 +22,11 @@ Source. Oikonomou & Loizou 2025, Theorem 3.2.
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.domain import Domain, Range
 from theory.finite_sums import (
@@ -40,23 +41,28 @@ from theory.finite_sums import (
     slack_notes,
 )
 from theory.oikonomou2025.setting import NOMINAL, SMALL_RADIUS, SMALL_STEP, SMOOTH_DRAWS, Constants, constants
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.objective import FiniteSum
+    from simulate.sampling import Sampling
 
 STEPS = 3
 
 
-def linear_rate(delta_0, gamma, mu, t, floor):
+def linear_rate(delta_0: Numbers, gamma: Numbers, mu: Numbers, t: Numbers, floor: Numbers) -> Any:
     """Return (1 − gamma mu)^t delta_0 + floor, the power within 2 ulps of 1 + t gamma mu times itself, gamma mu ≤ ½."""
     return np.exp(t * np.log1p(-gamma * mu)) * delta_0 + floor
 
 
-def published_steps(c: Constants, lam, u, v):
+def published_steps(c: Constants, lam: Numbers, u: Numbers, v: Numbers) -> tuple[Any, Any, Any]:
     """Return (gamma, rho, N): shares u of the largest radius and 1 − v² of the largest step that goes with it."""
     rho = c.radius_cap(lam) * u
     gamma = c.step_cap(rho, lam) * (1.0 - v**2)
     return gamma, rho, c.floor(gamma, rho, lam)
 
 
-def sharper_steps(c: Constants, lam, u, v):
+def sharper_steps(c: Constants, lam: Numbers, u: Numbers, v: Numbers) -> tuple[Any, Any, Any]:
     """Return (gamma, rho, N') likewise, rho at most 3/L where no radius is too large."""
     rho = np.minimum(c.sharper_radius_cap(lam), 3.0 / c.L) * u
     gamma = c.sharper_step_cap(rho, lam) * (1.0 - v**2)
@@ -66,7 +72,7 @@ def sharper_steps(c: Constants, lam, u, v):
 FORMS = {"published": published_steps, "sharper": sharper_steps}
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """E[f(x_t) − f*], over every draw (three steps), and in the long run by moments (lam = 0) or by sampled paths."""
     return {
         "three steps": observe_few(settings),
@@ -75,7 +81,7 @@ def observe(settings, runner):
     }
 
 
-def observe_few(settings):
+def observe_few(settings: Settings) -> Samples:
     """Exact expectations (instances, t): settings["points"] choices of rho, gamma, lam, x_0 for each random problem."""
     count, parts = settings["points"], []
     for problem, draws, rng in instances(settings):
@@ -83,23 +89,27 @@ def observe_few(settings):
         chosen = FORMS[settings["form"]](c, lam, *rng.random((2, count)))
         starts = rng.standard_normal((count, len(problem.anchor))) * np.exp(rng.uniform(-5.0, 5.0, (count, 1)))
         parts.append(few_steps(problem, draws, c.mu, starts, lam, *chosen))
-    return _samples(*(np.concatenate(part) for part in zip(*parts, strict=True)), count * settings["problems"])
+    observed, rate, floor, start = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return _samples(observed, rate, floor, start, count * settings["problems"])
 
 
-def few_steps(problem, draws, mu, starts, lam, gamma, rho, floor):
+def few_steps(
+    problem: "FiniteSum", draws: "Sampling", mu: float, starts: FloatArray, lam: FloatArray, gamma: FloatArray,
+    rho: FloatArray, floor: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:  # fmt: skip
     """Return E[f(x_t) − f*], the rate's share of the bound, the floor and f(x_0) − f*, (count, STEPS) each."""
     gaps, _ = enumerate_instances(problem, draws, starts, gamma, rho, lam, STEPS)
     rate = linear_rate(gaps[:, :1], gamma[:, None], mu, np.arange(1, STEPS + 1), 0.0)
     return gaps[:, 1:], rate, np.repeat(floor[:, None], STEPS, 1), np.repeat(gaps[:, :1], STEPS, 1)
 
 
-def _samples(observed, rate, floor, start, count):
+def _samples(observed: FloatArray, rate: FloatArray, floor: FloatArray, start: FloatArray, count: int) -> Samples:
     mean = observed.mean(axis=-1) if observed.ndim > rate.ndim else observed
     notes = slack_notes(rate + floor, mean, count)
     return Samples(observed, {"rate": rate, "floor": floor, "trivial": start, "notes": notes})
 
 
-def observe_moments(settings):
+def observe_moments(settings: Settings) -> Samples:
     """Exact expectations after settings["long"] relaxation times of USAM on quadratics."""
     from simulate.finite_sum import Schedule, expected_quadratic
 
@@ -111,15 +121,14 @@ def observe_moments(settings):
         start = problem.anchor + rng.standard_normal(len(problem.anchor))
         gaps = expected_quadratic(problem, draws, Schedule(gamma, rho), start, steps)
         parts.append((gaps[-1], linear_rate(gaps[0], gamma, c.mu, steps, 0.0), floor, gaps[0]))
-    return _samples(*(np.array(part) for part in zip(*parts, strict=True)), len(parts))
+    observed, rate, floor, start = (np.array(part) for part in zip(*parts, strict=True))
+    return _samples(observed, rate, floor, start, len(parts))
 
 
-def observe_paths(settings, runner):
+def observe_paths(settings: Settings, runner: Runner) -> Samples:
     """Return sampled paths (problems, seeds) of SAM and Unified SAM after settings["long"] relaxation times."""
     specs, rows, seeds = [], [], range(settings["seed"], settings["seed"] + settings["seeds"])
-    for k, (problem, draws, rng) in enumerate(
-        instances({**settings, "problems": settings["sampled problems"]}, PL_FAMILIES)
-    ):
+    for k, (problem, draws, rng) in enumerate(instances({**settings, "problems": settings["sampled problems"]})):
         c, lam = constants(problem, draws), (1.0, 0.5)[k % 2]
         gamma, rho, floor = FORMS[settings["form"]](c, lam, rng.uniform(0.3, 0.9), 0.5 * rng.random())
         steps = int(min(np.ceil(settings["long"] / (gamma * c.mu)), 50_000))
@@ -129,15 +138,16 @@ def observe_paths(settings, runner):
         gap = float(problem.measure((start - problem.anchor)[None])[0][0])
         rows.append((linear_rate(gap, gamma, c.mu, steps, 0.0), floor, gap))
     observed = np.array([result.gap for result in runner.run(specs)]).reshape(len(rows), -1)
-    return _samples(observed, *(np.array(column) for column in zip(*rows, strict=True)), len(rows))
+    rate, floor, start = (np.array(column) for column in zip(*rows, strict=True))
+    return _samples(observed, rate, floor, start, len(rows))
 
 
-def predict(samples):
+def predict(samples: Samples) -> Any:
     """Return the bound."""
     return samples.given["rate"] + samples.given["floor"]
 
 
-def predict_no_floor(samples):
+def predict_no_floor(samples: Samples) -> Any:
     """Return the bound without its floor."""
     return samples.given["rate"]
 
@@ -145,7 +155,7 @@ def predict_no_floor(samples):
 # instances by their own numbers
 
 
-def chosen_steps(settings):
+def chosen_steps(settings: Settings) -> "tuple[FiniteSum, Sampling, FloatArray, Constants, Any, Any, Any, Any]":
     """Return (problem, draws, x_0 − x*, constants, lam, gamma, rho, floor) at the shares "u" and "v" of `FORMS`."""
     problem, draws, start = searched(settings)
     c = constants(problem, draws)
@@ -153,7 +163,7 @@ def chosen_steps(settings):
     return problem, draws, start, c, lam, *FORMS[settings["form"]](c, lam, u, v)
 
 
-def observe_searched(settings, runner):
+def observe_searched(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """E[f(x_t) − f*] over every draw (three steps), less f(x_0) − f*, and where moments give it in the long run.
 
     That begins at x*, where the bound is N alone.
@@ -171,7 +181,7 @@ def observe_searched(settings, runner):
     return axes
 
 
-def letters(settings):
+def letters(settings: Settings) -> dict[str, float]:
     """Return the letters of the hypotheses at an instance."""
     problem, draws, _, c, lam, gamma, rho, _ = chosen_steps(settings)
     given = {"lam": lam, "rho": rho, "gamma": gamma}
@@ -190,13 +200,13 @@ STEPS_DOMAIN = Domain(
 RARE = {"p": 0.0025, "lam": 0.99, "rho": 0.5, "gamma": 1.2e-5, "distance": 10.0}
 
 
-def rare_constants(L, p, distance):
+def rare_constants(L: float, p: float, distance: float) -> Constants:
     """Return the constants of f = ½[½(x−s)² + ½(x+s)²], the first drawn with probability p < ½, s = distance."""
     A = 0.5 / p
     return Constants(L, 1.0, A, 0.0, 2.0 * A * 0.5 * distance**2)
 
 
-def rare_moments(p, lam, rho, gamma, distance):
+def rare_moments(p: float, lam: float, rho: float, gamma: float, distance: float) -> tuple[float, float]:
     """Return (mean, standard deviation) of x in the stationary state; the step is affine while |x| stays below s.
 
     With w = 1/(2p_i) and centre c_i, e = rho ((1−lam) w (x − c_i) − lam sign c_i), x ← x − gamma w (x + e − c_i): about
@@ -210,7 +220,7 @@ def rare_moments(p, lam, rho, gamma, distance):
     return mean, np.sqrt((P @ kick**2) / (P @ (k * (2.0 - k))))
 
 
-def observe_rare(settings, runner):
+def observe_rare(settings: Settings, runner: Runner) -> Samples:
     """f(x_t) − f* after settings["steps"] steps (1, seeds) from settings["start"].
 
     None: rho and gamma at 0.9 of the caps for settings["L"]; the start at the stationary mean.
@@ -235,7 +245,7 @@ def observe_rare(settings, runner):
     return Samples(observed, {"rate": np.array([rate]), "floor": np.array([floor]), "notes": notes})
 
 
-def single_element(settings):
+def single_element(settings: Settings) -> "tuple[FiniteSum, Sampling, Constants, float, float]":
     """Return (problem, sampling, constants, gamma, rho): least squares, shares of the caps for settings["smooth"].
 
     That is max L_i of the "sample", or the largest Lip(g_S) of a "draw".
@@ -248,7 +258,7 @@ def single_element(settings):
     return problem, draws, c, settings["gamma/cap"] * c.step_cap(rho, settings["lam"]), rho
 
 
-def observe_single_element(settings, runner):
+def observe_single_element(settings: Settings, runner: Runner) -> Samples:
     """Mean of f(x_t) − f* (1, seeds) over the second half of a path from x*, where the bound is N at every t."""
     problem, draws, c, gamma, rho = single_element(settings)
     steps, seeds = settings["steps"], range(settings["seed"], settings["seed"] + settings["seeds"])
@@ -259,7 +269,7 @@ def observe_single_element(settings, runner):
     return Samples(observed, {"rate": np.zeros(1), "floor": np.array([c.floor(gamma, rho, settings["lam"])])})
 
 
-def single_element_letters(settings):
+def single_element_letters(settings: Settings) -> dict[str, float]:
     """Return the letters of the hypotheses at an instance."""
     _, _, c, gamma, rho = single_element(settings)
     return {"L": c.L, "mu": c.mu, "D": c.D, "lam": settings["lam"], "rho": rho, "gamma": gamma}
@@ -282,7 +292,7 @@ SINGLE_ELEMENT = Domain(
 # the floor of SAM itself
 
 
-def observe_floor(settings, runner):
+def observe_floor(settings: Settings, runner: Runner) -> Samples:
     """Mean of f − f* over the last steps of deterministic SAM against rho, falling (radii, problems)."""
     from simulate.finite_sum_data import DrawnSum
     from simulate.finite_sum_run import FiniteSumSpec

@@ -15,16 +15,27 @@ delta being the bound of constant steps at t*: multiply the one-step inequality 
 Source. Oikonomou & Loizou 2025, Theorem 3.5.
 """
 
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from simulate.parameters import reject
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Kind, Samples
 from theory.domain import Choice, Domain, Range
 from theory.finite_sums import PL_FAMILIES, SEARCHED, given_spec, instances, searched, slack_notes
-from theory.oikonomou2025.setting import NOMINAL, SMALL_RADIUS, SMOOTH_DRAWS, constants
+from theory.oikonomou2025.setting import NOMINAL, SMALL_RADIUS, SMOOTH_DRAWS, Constants, constants
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.finite_sum_run import FiniteSumSpec
+    from simulate.objective import FiniteSum
+    from simulate.sampling import Sampling
 
 
-def first_decreasing(mu, gamma_cap):
+def first_decreasing(mu: float, gamma_cap: float) -> int:
     """Return t*, the first t ≥ 1 with (2t+1)/((t+1)² mu) ≤ gamma_cap."""
     s = gamma_cap * mu  # (2t+1) ≤ s (t+1)²: above the larger root of s u² − 2u + 1, u = t + 1
     t = max(1, int(np.ceil((1.0 + np.sqrt(max(1.0 - s, 0.0))) / s - 1.0)) - 1)
@@ -33,7 +44,7 @@ def first_decreasing(mu, gamma_cap):
     return t
 
 
-def decreasing_bound(c, lam, gamma_cap, rho_cap, delta_0, T):
+def decreasing_bound(c: Constants, lam: float, gamma_cap: float, rho_cap: float, delta_0: float, T: ArrayLike) -> Any:
     """Return the bound with constants at T > t* (array or number)."""
     t_star = first_decreasing(c.mu, gamma_cap)
     delta = (1.0 - gamma_cap * c.mu) ** t_star * delta_0 + c.floor(gamma_cap, rho_cap, lam)
@@ -43,7 +54,9 @@ def decreasing_bound(c, lam, gamma_cap, rho_cap, delta_0, T):
     return t_star**2 * delta / T**2 + noise + 2.0 * c.L**3 / (c.mu**2 * T**2 * t_star) * bent
 
 
-def problems(settings, families):
+def problems(
+    settings: Settings, families: Sequence[str]
+) -> "Iterator[tuple[FiniteSum, Sampling, Constants, float, float, float, FloatArray, np.random.Generator]]":
     """Yield (problem, draws, constants, lam, rho_cap, gamma_cap, start, rng) of random problems with noise."""
     for k, (problem, draws, rng) in enumerate(instances(settings, families)):
         c, lam = constants(problem, draws), (0.0, 0.5, 1.0)[k % 3]
@@ -60,15 +73,19 @@ def problems(settings, families):
         )
 
 
-def run_of(problem, draws, c, lam, rho, gamma, start, steps, **run):
+def run_of(
+    problem: "FiniteSum", draws: "Sampling", c: Constants, lam: float, rho: float, gamma: float, start: FloatArray,
+    steps: int, **run: Any,
+) -> "FiniteSumSpec":  # fmt: skip
     """Return the specification of a run along the theorem's steps and radii."""
     schedule = {"schedule": "decreasing", "decay": 1.0 / c.mu, "radii": "decreasing", **run}
-    return given_spec(
+    spec: FiniteSumSpec = given_spec(
         problem, draws, start, radius=rho, normalisation=lam, step_size=gamma, max_steps=steps, **schedule
     )
+    return spec
 
 
-def observe_bound(settings, runner):
+def observe_bound(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """E[f(x_T) − f*] at T = 2t*, 8t*, 32t*: exact where the step is affine (lam = 0, quadratics), else by paths."""
     from simulate.finite_sum import Schedule, expected_quadratic
 
@@ -95,7 +112,7 @@ def observe_bound(settings, runner):
     return {"exact": _samples(*np.array(exact).T), "sampled": _samples(paths, *np.array(rows).T)}
 
 
-def observe_searched(settings, runner):
+def observe_searched(settings: Settings, runner: Runner) -> Samples:
     """Exact E[f(x_T) − f*] of USAM on one quadratic by its own numbers, at T = t* + 1 and settings["T/t*"] t*."""
     from simulate.finite_sum import Schedule, expected_quadratic
 
@@ -109,7 +126,7 @@ def observe_searched(settings, runner):
     return Samples(gaps[times], {"bound": decreasing_bound(c, 0.0, gamma, rho, gaps[0], times)})
 
 
-def chosen_steps(settings):
+def chosen_steps(settings: Settings) -> "tuple[FiniteSum, Sampling, FloatArray, Constants, float, float]":
     """Return (problem, sampling, x_0 − x*, constants, gamma, rho) at settings["rho/cap"], lam = 0."""
     problem, draws, start = searched(settings)
     c = constants(problem, draws)
@@ -117,19 +134,19 @@ def chosen_steps(settings):
     return problem, draws, start, c, c.step_cap(rho, 0.0), rho
 
 
-def letters(settings):
+def letters(settings: Settings) -> dict[str, float]:
     """Return the letters of the hypotheses at an instance."""
     problem, draws, _, c, gamma, rho = chosen_steps(settings)
     known = {"L": c.L, "L_S": draws.lipschitz(problem), "mu": c.mu, "D": c.D}
     return known | {"lam": 0.0, "rho": rho, "gamma": gamma}
 
 
-def _samples(observed, bound, start):
+def _samples(observed: FloatArray, bound: FloatArray, start: FloatArray) -> Samples:
     mean = observed.mean(axis=-1) if observed.ndim > 1 else observed
     return Samples(observed, {"bound": bound, "trivial": start, "notes": slack_notes(bound, mean, len(bound))})
 
 
-def observe_rate(settings, runner):
+def observe_rate(settings: Settings, runner: Runner) -> Samples:
     """E[f(x_t) − f*] over a decade and a half of late times (times, problems), noisy quadratics."""
     groups = []
     for problem, draws, c, lam, rho, gamma, start, _ in problems(settings, ("square", "ridge", "full rank")):

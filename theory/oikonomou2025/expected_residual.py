@@ -17,20 +17,29 @@ Source. Oikonomou & Loizou 2025, Section 2 (the expected residual and its consta
 arXiv:2002.03329, Propositions 2 and 3.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
 from theory.domain import Choice, Domain
 from theory.finite_sums import PL_FAMILIES, SEARCHED, instances, searched, slack_notes
 from theory.oikonomou2025.setting import constants
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.objective import FiniteSum
+    from simulate.sampling import Sampling
 
 
-def residual_bound(A, B, C, gap, square):
+def residual_bound(A: Numbers, B: Numbers, C: Numbers, gap: Numbers, square: Numbers) -> Any:
     """Return 2A (f − f*) + B ‖∇f‖² + C."""
     return 2.0 * A * gap + B * square + C
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """E‖g_S‖² over every draw, at settings["points"] random points of each random problem."""
     parts = []
     for problem, draws, rng in instances(settings, (*PL_FAMILIES, "robust")):
@@ -39,15 +48,16 @@ def observe(settings, runner):
     return residuals(parts)
 
 
-def observe_searched(settings, runner):
+def observe_searched(settings: Settings, runner: Runner) -> Samples:
     """E‖g_S‖² over every draw, of one problem at one point by their own numbers."""
     problem, draws, start = searched(settings)
     return residuals([(problem, draws, start[None])])
 
 
-def residuals(parts):
+def residuals(parts: "Sequence[tuple[FiniteSum, Sampling, FloatArray]]") -> Samples:
     """Return the samples of (problem, sampling, points x − x* (points, d)), flat."""
-    observed, given = [], {name: [] for name in ("A", "B", "C", "gap", "square")}
+    totals: list[FloatArray] = []
+    values: dict[str, list[FloatArray]] = {name: [] for name in ("A", "B", "C", "gap", "square")}
     for problem, draws, Y in parts:
         c = constants(problem, draws)
         V, P = draws.law()
@@ -55,32 +65,33 @@ def residuals(parts):
         total = np.zeros(len(Y))
         for v, p in zip(V, P, strict=True):  # a problem of the drawn samples alone has g_S as its gradient
             total += p * (weighted_gradients(problem, v, Y) ** 2).sum(axis=1)
-        observed.append(total)
+        totals.append(total)
         squares = (problem.measure(Y)[1] ** 2).sum(axis=1)
         for name, value in (("A", c.A), ("B", c.B), ("C", c.C), ("gap", gaps), ("square", squares)):
-            given[name].append(np.broadcast_to(value, len(Y)))
-    observed = np.concatenate(observed)
-    given = {name: np.concatenate(values) for name, values in given.items()}
+            values[name].append(np.broadcast_to(value, len(Y)))
+    observed = np.concatenate(totals)
+    given = {name: np.concatenate(parts) for name, parts in values.items()}
     notes = slack_notes(residual_bound(**given), observed, len(observed))
     return Samples(observed, {**given, "notes": notes})
 
 
-def weighted_gradients(problem, v, Y):
+def weighted_gradients(problem: "FiniteSum", v: FloatArray, Y: FloatArray) -> FloatArray:
     """Return Σ_i v_i ∇f_i (states, d) at the points x* + Y (states, d)."""
     from simulate.objective import slope
 
     rows = np.repeat(v, problem.rows) / problem.rows
     U = problem.offsets + Y @ problem.A.T
     slopes = np.array([[slope(problem.code, u, b) for u, b in zip(row, problem.targets, strict=True)] for row in U])
-    return (slopes * rows) @ problem.A + problem.reg * v.sum() * (problem.anchor + Y)
+    gradients: FloatArray = (slopes * rows) @ problem.A + problem.reg * v.sum() * (problem.anchor + Y)
+    return gradients
 
 
-def predict(samples):
+def predict(samples: Samples) -> Any:
     """Return the bound at each point."""
     return residual_bound(*(samples.given[name] for name in ("A", "B", "C", "gap", "square")))
 
 
-def predict_half(samples):
+def predict_half(samples: Samples) -> Any:
     """Return the bound with half of A, in C too."""
     g = samples.given
     return residual_bound(0.5 * g["A"], g["B"], 0.5 * g["C"], g["gap"], g["square"])

@@ -16,18 +16,24 @@ Source. Oikonomou & Loizou 2025, Section 3.3 (importance sampling within the arb
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
 from theory.domain import Domain, Range
 from theory.oikonomou2025.setting import constants
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.objective import FiniteSum
+    from simulate.sampling import Sampling
 
 SPREAD = Hypothesis("spread", "max L_i > mean L_i", lambda a: a["max L_i/mean L_i"], required=1.0)
 
 
-def problem_of(settings, seed):
+def problem_of(settings: Settings, seed: int) -> "tuple[FiniteSum, FloatArray]":
     """Return a random least-squares problem whose L_i differ by a factor settings["spread"], and its start."""
     from simulate.finite_sum_data import DrawnSum, load_sum
 
@@ -35,7 +41,7 @@ def problem_of(settings, seed):
     return load_sum(data, "least-squares", 0.0, seed)
 
 
-def draws_of(problem, kind):
+def draws_of(problem: "FiniteSum", kind: str) -> "Sampling":
     """Return the sampling of a kind: single (uniform), importance, or adverse, with p_i ∝ 1/L_i."""
     from simulate.sampling import sampling
 
@@ -45,17 +51,17 @@ def draws_of(problem, kind):
     return sampling(kind, problem)
 
 
-def expected_gap(problem, start, kind, steps):
+def expected_gap(problem: "FiniteSum", start: FloatArray, kind: str, steps: int) -> float:
     """Return E[f(x_T) − f*] of USAM at 0.5 rho* and gamma*(rho) of that sampling."""
     from simulate.finite_sum import Schedule, expected_quadratic
 
     draws = draws_of(problem, kind)
     c = constants(problem, draws)
     rho = 0.5 * c.radius_cap(0.0)
-    return expected_quadratic(problem, draws, Schedule(c.step_cap(rho, 0.0), rho), start, steps)[-1]
+    return float(expected_quadratic(problem, draws, Schedule(c.step_cap(rho, 0.0), rho), start, steps)[-1])
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """log(E gap with uniform/E gap with the other sampling) (problems,)."""
     gaps = []
     for k in range(settings["problems"]):
@@ -66,7 +72,7 @@ def observe(settings, runner):
     return Samples(uniform - other, {"first": uniform, "second": other, "notes": notes})
 
 
-def observe_mean(settings, runner):
+def observe_mean(settings: Settings, runner: Runner) -> Samples:
     """Where the mean iterate of SGD ends (problems, d), with the factor 1/(n p_i) or without it, and x*."""
     ends, optima = [], []
     for k in range(settings["problems"]):

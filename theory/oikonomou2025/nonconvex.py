@@ -13,8 +13,11 @@ weights (1 + 2A gamma kap)^−t obeys it; that mean is what sampled paths are te
 Source. Oikonomou & Loizou 2025, Theorem 3.7 (its O(·) form).
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
 from theory.domain import Choice, Domain, Range
 from theory.finite_sums import (
@@ -26,18 +29,23 @@ from theory.finite_sums import (
     searched,
     slack_notes,
 )
-from theory.oikonomou2025.setting import SMOOTH_DRAWS, constants
+from theory.oikonomou2025.setting import SMOOTH_DRAWS, Constants, constants
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.objective import FiniteSum
+    from simulate.sampling import Sampling
 
 SMALL = Hypothesis("small", "rho L/2 + B kap ≤ ½", lambda a: 0.5 / a["rho L/2 + B kap"], required=1.0)
 FAMILIES = ("robust", "logistic", "ridge", "sine", "square")
 
 
-def curvature_cost(c, gamma, rho, lam):
+def curvature_cost(c: Constants, gamma: Numbers, rho: Numbers, lam: Numbers) -> Any:
     """Return kap = rho L(1−lam)² + L gamma (1 + 2L² rho² (1−lam)²)."""
     return rho * c.L * (1.0 - lam) ** 2 + c.L * gamma * (1.0 + 2.0 * (c.L * rho * (1.0 - lam)) ** 2)
 
 
-def gradient_bound(c, gamma, rho, lam, delta_0, T):
+def gradient_bound(c: Constants, gamma: Numbers, rho: Numbers, lam: Numbers, delta_0: Numbers, T: Numbers) -> Any:
     """Return the bound on min over t < T of E‖∇f(x_t)‖², within 4 ulps; at A = 0 its limit."""
     kap = curvature_cost(c, gamma, rho, lam)
     growth = 2.0 * c.A * gamma * kap
@@ -48,7 +56,7 @@ def gradient_bound(c, gamma, rho, lam, delta_0, T):
     return start + 2.0 * (c.C * kap + lam**2 * c.L * rho * (1.0 + 2.0 * c.L**2 * gamma * rho))
 
 
-def random_steps(c, lam, u, v):
+def random_steps(c: Constants, lam: Numbers, u: Numbers, v: Numbers) -> tuple[Any, Any]:
     """Return (gamma, rho) with rho L/2 + B kap at a share u of ½: rho takes the share v of it, gamma the rest."""
     room = 0.5 * u
     rho = room * v / (c.L * (0.5 + c.B * (1.0 - lam) ** 2))
@@ -58,7 +66,7 @@ def random_steps(c, lam, u, v):
     return np.minimum(cap, left / per_step if c.B > 0.0 else cap) + 0.0 * rho, rho
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """min over t of E‖∇f‖² over every draw (three steps), and its weighted mean along sampled paths."""
     count, T = settings["points"], 3
     rows = []
@@ -74,24 +82,24 @@ def observe(settings, runner):
     return {"three steps": few, "sampled": observe_paths(settings, runner)}
 
 
-def observe_searched(settings, runner):
+def observe_searched(settings: Settings, runner: Runner) -> Samples:
     """min over t of E‖∇f‖² over every draw (three steps), of one problem by its own numbers."""
     problem, draws, start, c, gamma, rho = chosen_steps(settings)
     lam = settings["lam"]
-    choices = (np.array([x]) for x in (gamma, rho, lam))
-    gaps, squares = enumerate_instances(problem, draws, start[None], *choices, 2)
+    gammas, radii, normalisations = (np.array([x]) for x in (gamma, rho, lam))
+    gaps, squares = enumerate_instances(problem, draws, start[None], gammas, radii, normalisations, 2)
     bound = gradient_bound(c, gamma, rho, lam, gaps[0, 0], 3)
     return _samples(squares.min(axis=1), np.array([bound]), squares[:, 0])
 
 
-def chosen_steps(settings):
+def chosen_steps(settings: Settings) -> "tuple[FiniteSum, Sampling, FloatArray, Constants, float, float]":
     """Return (problem, sampling, x_0 − x*, constants, gamma, rho) at the shares "u" and "v" of `random_steps`."""
     problem, draws, start = searched(settings)
     c = constants(problem, draws)
     return problem, draws, start, c, *random_steps(c, settings["lam"], settings["u"], settings["v"])
 
 
-def letters(settings):
+def letters(settings: Settings) -> dict[str, float]:
     """Return the letters of the hypotheses at an instance."""
     problem, draws, _, c, gamma, rho = chosen_steps(settings)
     small = 0.5 * rho * c.L + c.B * curvature_cost(c, gamma, rho, settings["lam"])
@@ -106,7 +114,7 @@ DOMAIN = Domain(
 )
 
 
-def observe_paths(settings, runner):
+def observe_paths(settings: Settings, runner: Runner) -> Samples:
     """Weighted means of ‖∇f(x_t)‖² over t < T (problems, seeds)."""
     T, groups, rows = settings["steps"], [], []
     for k, (problem, draws, rng) in enumerate(instances({**settings, "problems": settings["paths"]}, FAMILIES)):
@@ -128,7 +136,7 @@ def observe_paths(settings, runner):
     return _samples(np.array(observed), np.array([row[1] for row in rows]), np.array([row[2] for row in rows]))
 
 
-def _samples(observed, bound, start):
+def _samples(observed: FloatArray, bound: FloatArray, start: FloatArray) -> Samples:
     mean = observed.mean(axis=-1) if observed.ndim > 1 else observed
     return Samples(observed, {"bound": bound, "trivial": start, "notes": slack_notes(bound, mean, len(bound))})
 
@@ -152,7 +160,7 @@ CLAIMS = (
         tolerance=1e-9,
         tolerance_reason="exact but for rounding",
         control=Control("a tenth of the bound", lambda samples: 0.1 * samples.given["bound"]),
-        quick={"problems": 200, "points": 40, "paths": 30, "steps": 300, "seeds": 24},
+        quick={"problems": 200, "points": 40, "paths": 30, "steps": 300, "seeds": 36},
         full={"problems": 3000, "points": 40, "paths": 150, "steps": 2000, "seeds": 60},
         domain=DOMAIN,
         ours=True,

@@ -6,14 +6,22 @@ E‖g_S‖² ≤ 2A (f − f*) + B ‖∇f‖² + C. L must bound Lip(g_S) for e
 the proofs compare g_S at x with g_S at the perturbed point.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Hypothesis
+from theory.types import Numbers
+
+if TYPE_CHECKING:
+    from simulate.objective import FiniteSum
+    from simulate.sampling import Sampling
 
 
-def expected_residual(kind, n, tau, L, p=None):
+def expected_residual(kind: str, n: int, tau: int, L: FloatArray, p: Any = None) -> tuple[float, float]:
     """Return (A, B) of a sampling of n functions with constants L (n,) and probabilities p (n,); C = 2 A sigma*."""
     largest = float(np.max(L))
     if kind == "full" or (kind == "nice" and tau == n):
@@ -36,15 +44,15 @@ class Constants:
     C: float
 
     @property
-    def D(self):
+    def D(self) -> float:
         """B mu + A: E‖g_S‖² ≤ (D/mu) ‖∇f‖² + C under PL."""
         return self.B * self.mu + self.A
 
-    def radius_cap(self, lam):
+    def radius_cap(self, lam: Numbers) -> Any:
         """Return rho* = mu/(L (mu + 2 D (1−lam)²))."""
         return self.mu / (self.L * (self.mu + 2.0 * self.D * (1.0 - lam) ** 2))
 
-    def step_cap(self, rho, lam):
+    def step_cap(self, rho: Numbers, lam: Numbers) -> Any:
         """Return gamma* = (mu − L rho (mu + 2 D (1−lam)²))/(2 L D (1 + 2 L² rho² (1−lam)²)).
 
         It is within 4 ulps of its value without the second term, which takes all of it away at rho*.
@@ -52,37 +60,37 @@ class Constants:
         free = self.mu - self.L * rho * (self.mu + 2.0 * self.D * (1.0 - lam) ** 2)
         return free / (2.0 * self.L * self.D * (1.0 + 2.0 * (self.L * rho * (1.0 - lam)) ** 2))
 
-    def floor(self, gamma, rho, lam):
+    def floor(self, gamma: Numbers, rho: Numbers, lam: Numbers) -> Any:
         """Return N = (L/mu) {C [gamma + rho (1−lam)² (1 + 2 L² gamma rho)] + rho lam² (1 + 2 L² gamma rho)}."""
         bent = 1.0 + 2.0 * self.L**2 * gamma * rho
         return self.L / self.mu * (self.C * (gamma + rho * (1.0 - lam) ** 2 * bent) + rho * lam**2 * bent)
 
-    def sharper_radius_cap(self, lam):
+    def sharper_radius_cap(self, lam: Numbers) -> Any:
         """Return ¾ mu/(L (1−lam)(mu + D)), where the sharper step cap is 0; infinite at lam = 1."""
         with np.errstate(divide="ignore"):
             return 0.75 * self.mu / np.asarray(self.L * (1.0 - np.asarray(lam, float)) * (self.mu + self.D))
 
-    def sharper_step_cap(self, rho, lam):
+    def sharper_step_cap(self, rho: Numbers, lam: Numbers) -> Any:
         """Return (¾ mu − L rho (1−lam)(mu + D))/(2 L D (1 + 2 L² rho² (1−lam)²)), within 4 ulps likewise."""
         free = 0.75 * self.mu - self.L * rho * (1.0 - lam) * (self.mu + self.D)
         return free / (2.0 * self.L * self.D * (1.0 + 2.0 * (self.L * rho * (1.0 - lam)) ** 2))
 
-    def sharper_floor(self, gamma, rho, lam):
+    def sharper_floor(self, gamma: Numbers, rho: Numbers, lam: Numbers) -> Any:
         """Return N' = (L/mu) {C [gamma + rho (1−lam)/2 + 2 L² gamma rho² (1−lam)²] + 2 L rho² lam² (1 + L gamma)}."""
         noise = gamma + 0.5 * rho * (1.0 - lam) + 2.0 * gamma * (self.L * rho * (1.0 - lam)) ** 2
         return self.L / self.mu * (self.C * noise + 2.0 * self.L * (rho * lam) ** 2 * (1.0 + self.L * gamma))
 
 
-def _margin(ratio):
+def _margin(ratio: Callable[[Constants, float, float, float], float]) -> Callable[[Mapping[str, Any]], float]:
     """Return a margin by letters: `ratio(constants, rho, gamma, lam)`, with D in place of A and B."""
     return lambda a: ratio(Constants(a["L"], a["mu"], a["D"], 0.0, 0.0), a["rho"], a["gamma"], a["lam"])
 
 
-def _nominal_radius(a):
+def _nominal_radius(a: Mapping[str, Any]) -> Any:
     return 0.9 * Constants(a["L"], a["mu"], a["D"], 0.0, 0.0).radius_cap(a["lam"])
 
 
-def _nominal_step(a):
+def _nominal_step(a: Mapping[str, Any]) -> Any:
     rho = a["rho"](a) if callable(a["rho"]) else a["rho"]
     return 0.9 * Constants(a["L"], a["mu"], a["D"], 0.0, 0.0).step_cap(rho, a["lam"])
 
@@ -103,7 +111,7 @@ SMOOTH_DRAWS = Hypothesis(
 )
 
 
-def constants(problem, draws) -> Constants:
+def constants(problem: "FiniteSum", draws: "Sampling") -> Constants:
     """Return the constants of a `FiniteSum` and a `Sampling`."""
     L_i = problem.sample_lipschitz
     A, B = expected_residual(draws.kind, problem.samples, draws.batch_size, L_i, draws.probabilities)

@@ -10,24 +10,28 @@ worst is the quadratic with eigenvalue mu, 0.95²⁰ = 0.3585, the bound 0.95¹�
 Source. Oikonomou & Loizou 2025, Theorem 3.2.
 """
 
-from theory.claim import Claim, Control
+from typing import Any
+
+from theory.claim import Claim, Control, Samples
 from theory.oikonomou2025.setting import NOMINAL, SMALL_RADIUS, SMALL_STEP, Constants
 from theory.performance_estimation import CLAIM, samples, share_of_bound, worst_case
+from theory.types import Runner, Settings
 
 
-def largest_step(mu, rho):
+def largest_step(mu: float, rho: float) -> Any:
     """Return gamma* of full gradients at lam = 0, beta = 1."""
     return Constants(1.0, mu, 0.0, 1.0, 0.0).step_cap(rho, 0.0)
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Worst cases and bounds for every number of steps, mu and rho."""
     pairs = []
     for k in settings["steps"]:
         for mu, rho in settings["cases"]:
             gamma = largest_step(mu, rho)
             pairs.append((worst_case("strongly convex", [gamma] * k, [rho] * k, mu), (1.0 - gamma * mu) ** k))
-    return samples(pairs)
+    found: Samples = samples(pairs)
+    return found
 
 
 CLAIMS = (

@@ -10,15 +10,21 @@ Source. derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD). `make accura
 setting, with their standard errors.
 """
 
+from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.chen2023.setting import CONDITION, NOMINAL, resulting_flip_rate, scaled_spec
 from theory.chen2023.sgd_boundary import LEVEL, critical_signal
 from theory.claim import Claim, Control, Kind, Samples
 from theory.ours.test_error_curve import within
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from theory.ours.asymptotics import Asymptotics
 
 # n, m, c, p, eps, d, P, sigma_p
 CASES = (
@@ -37,24 +43,26 @@ CASES = (
     (200, 20, 2.0, 0.05, 0.003, 10**11, 2, 1.0),
     (200, 200, 0.1, 0.1, 0.01, 10**9, 2, 1.0),
 )
+Case = tuple[int, int, float, float, float, int, int, float]
 Q = tuple(np.geomspace(0.1, 10.0, 7))
 SMALLEST_N = 50  # of the settings whose critical signal is judged
 
 
 @cache
-def predictions(level, samples, draws, case):
+def predictions(level: str, samples: int, draws: int, case: Case) -> "list[Asymptotics]":
     """Return independent asymptotics of a level, four of `draws` each if it is drawn: effective, closed or half (a)."""
     from theory.ours.averaged import effective_process
     from theory.ours.closed import predict
 
     n, m, c, p, eps, d, P, sigma_p = case
-    p = resulting_flip_rate(scaled_spec(0, n, d, m, P, 1.0, sigma_p, p).data)
+    data: Any = scaled_spec(0, n, d, m, P, 1.0, sigma_p, p).data
+    p = resulting_flip_rate(data)
     if level == "effective":
         return [effective_process(c, m, p, eps, samples=samples, draws=draws, seed=k * draws) for k in range(4)]
     return [predict(c, m, p, eps) if level == "closed" else predict(c, m, p, eps, active=lambda sigma: 0.5)]
 
 
-def deviations(case, settings, runner):
+def deviations(case: Case, settings: Settings, runner: Runner) -> tuple[FloatArray, FloatArray, Any, Any]:
     """Return deviations of the clean error (q, replicates) and relative ones of the critical ‖mu‖ (replicates,).
 
     Each replicate is the mean of max(1, settings["runs"] // n) runs. The critical ‖mu‖ follows from the predicted one
@@ -73,7 +81,7 @@ def deviations(case, settings, runner):
     levels = predictions(settings["level"], settings["samples"], settings["draws"], case)
     curves = np.array([[one.clean_error_at(n, d, P, mu, sigma_p) for mu in signal] for one in levels])
     critical = [one.critical_signal(LEVEL, n, d, P, sigma_p) for one in levels]
-    mu = np.mean(critical)
+    mu: Any = np.mean(critical)
     step = 1.01
     around = [np.mean([one.clean_error_at(n, d, P, mu * at, sigma_p) for one in levels]) for at in (1 / step, step)]
     slope = (around[0] - around[1]) / (2.0 * np.log(step))
@@ -83,11 +91,11 @@ def deviations(case, settings, runner):
     return deviation, shifts, _standard_error(curves), _standard_error(np.array(critical)) / mu
 
 
-def _standard_error(rows):
+def _standard_error(rows: FloatArray) -> Any:
     return rows.std(axis=0, ddof=1) / np.sqrt(len(rows)) if len(rows) > 1 else 0.0 * rows[0]
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Signed deviations of all settings: of clean errors, and of critical ‖mu‖ where n ≥ 50: (points, replicates)."""
     found = [deviations(case, settings, runner) for case in settings["cases"]]
     errors = np.concatenate([deviation for deviation, *_ in found])
@@ -146,7 +154,7 @@ CLAIMS = (
 )
 
 
-def table(settings, runner):
+def table(settings: Settings, runner: Runner) -> Iterator[str]:
     """Yield the table's lines, a setting each: largest |Δe| over q and Δ‖mu_c‖/‖mu_c‖ of every level."""
     levels = ("effective", "closed", "half")
     head = "   n   m     c    p   eps       d  P sigma_p  runs"
@@ -164,7 +172,7 @@ def table(settings, runner):
         yield line
 
 
-def main():
+def main() -> None:
     """Print the table, with one process; runs that are stored are not made again."""
     from simulate.runner import Runner, single_threaded
     from simulate.store import Store

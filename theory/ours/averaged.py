@@ -3,7 +3,9 @@
 Both average independent draws into one `Asymptotics`, with standard errors.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -12,6 +14,7 @@ from simulate.effective_process import run_effective_process
 from simulate.limit_system import CURVES, SamPhase, run_limit_system
 from simulate.parameters import integer, real, reject
 from simulate.signal_noise import balanced_flips
+from simulate.types import FloatArray
 from theory.chen2023.setting import positive
 from theory.ours.asymptotics import Asymptotics
 
@@ -19,9 +22,10 @@ GRID = 200
 
 
 def limit_system(
-    n, c, m, p=0.1, eps=0.01, e0=0.1, draws=32, seed=0, start=0.0, met=0.0, average=np.mean, labels="balanced",
-    batches=1, **options,
-) -> Asymptotics:
+    n: int, c: float, m: int, p: float = 0.1, eps: float = 0.01, e0: float = 0.1, draws: int = 32, seed: int = 0,
+    start: float = 0.0, met: float = 0.0, average: Callable[..., Any] = np.mean, labels: str = "balanced",
+    batches: int = 1, **options: Any,
+) -> Asymptotics:  # fmt: skip
     """Return the mean over draws of the limit system at n samples (`simulate.limit_system`, its `options`).
 
     With `average` np.median a rare draw with a sample that no neuron is on for does not count. With iid labels and
@@ -42,8 +46,9 @@ def limit_system(
 
 
 def effective_process(
-    c, m, p=0.1, eps=0.01, e0=0.1, samples=1000, draws=8, seed=0, start=0.0, met=0.0, reaction=True, iid=None
-) -> Asymptotics:
+    c: float, m: int, p: float = 0.1, eps: float = 0.01, e0: float = 0.1, samples: int = 1000, draws: int = 8,
+    seed: int = 0, start: float = 0.0, met: float = 0.0, reaction: bool = True, iid: int | None = None,
+) -> Asymptotics:  # fmt: skip
     """Return the mean over draws of the effective process (`simulate.effective_process`), `samples` each.
 
     With `iid` the labels of so many samples are iid, start = 0: the number of flips and the sizes of the classes are
@@ -72,7 +77,7 @@ def effective_process(
     return _with_labels(one, drawn)
 
 
-def _with_labels(one, drawn):
+def _with_labels(one: Asymptotics, drawn: Sequence[tuple[float, FloatArray, float]]) -> Asymptotics:
     """Return `one` with draws of labels: weight, classes (4, 2) and K_x, put into its units."""
     means = np.array([one.start, one.signal[-1], one.K_d, one.K_o])[:, None]
     return replace(one, draws=tuple(
@@ -81,7 +86,7 @@ def _with_labels(one, drawn):
     ))  # fmt: skip
 
 
-def binomial_quadrature(n, p, count=3):
+def binomial_quadrature(n: int, p: float, count: int = 3) -> tuple[FloatArray, FloatArray]:
     """Return Gauss points k/n and weights, `count` each, of the binomial distribution: exact for degree 2 count − 1."""
     k = np.arange(min(count, n + 1))
     beside = np.sqrt((k * (n - k + 1) * p * (1.0 - p))[1:])
@@ -89,7 +94,9 @@ def binomial_quadrature(n, p, count=3):
     return points / n, vectors[0] ** 2
 
 
-def sam_phase(steps, n, d, m, P, mu, sigma_p, eta, radius):
+def sam_phase(
+    steps: int, n: int, d: float, m: int, P: int, mu: float, sigma_p: float, eta: float, radius: float
+) -> SamPhase | None:
     """Return `steps` of SAM, radius tau, as `limit_system` takes it: its option `sam`; None without a step."""
     if not steps:
         return None
@@ -97,12 +104,12 @@ def sam_phase(steps, n, d, m, P, mu, sigma_p, eta, radius):
     return SamPhase(steps, radius * (P - 1) * sigma_p * np.sqrt(d), eta * mu**2 / (2 * m), np.sqrt(n / d), met)
 
 
-def signal_met(gamma, n, d, P, mu, sigma_p):
+def signal_met(gamma: float, n: int, d: float, P: int, mu: float, sigma_p: float) -> Any:
     """Return gamma (P − 1) sigma_p √(d/n)/‖mu‖: the learned signal as the noise meets it, `met` above."""
     return gamma * (P - 1) * sigma_p * np.sqrt(d / n) / positive(mu)
 
 
-def _runs(run, draws, seed, setting):
+def _runs(run: Callable[..., Any], draws: int, seed: int, setting: Mapping[str, Any]) -> list[Any]:
     """Return the draws that reach their loss; one with a sample that no own-class neuron is on for, ever, does not."""
     with threadpool_limits(1):  # products this small lose by threads
         every = [run(seed=k, **setting) for k in range(seed, seed + integer("draws", draws, 2))]
@@ -112,7 +119,10 @@ def _runs(run, draws, seed, setting):
     return runs
 
 
-def _average(groups, setting, draws, average=np.mean) -> Asymptotics:
+def _average(
+    groups: Sequence[tuple[float, list[Any]]], setting: Mapping[str, Any], draws: int,
+    average: Callable[..., Any] = np.mean,
+) -> Asymptotics:  # fmt: skip
     """Return the average of groups of runs, each with its weight.
 
     Curves are interpolated in log(1 + tau) and constant beyond their ends.

@@ -9,16 +9,19 @@ predicted.
 Source. derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD). Derivation: docs/asymptotics.md.
 """
 
+from typing import Any
+
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL
 from theory.chen2023.sgd_boundary import LEVEL, critical_signal, observe_boundary
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Runner, Settings
 
 N, M, P_FLIP, EPS, C = 20, 20, 0.1, 0.05, 0.1
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Return ‖mu_c‖ (n/d)^(1/4) towards large d, (points, groups)."""
     points = [{"d": d, "m": M, "stop_loss": EPS} for d in settings["d"]]
     form = np.array([critical_signal(N, 2, 1.0, d) for d in settings["d"]])
@@ -26,14 +29,14 @@ def observe(settings, runner):
     return Samples(critical / form[:, None])
 
 
-def predict(samples):
+def predict(samples: Samples) -> Any:
     """Return q_c^(1/4) of the limit system."""
     from theory.ours.averaged import limit_system
 
     return limit_system(N, C, M, P_FLIP, EPS, draws=256).critical_q(LEVEL) ** 0.25
 
 
-def predict_half(samples):
+def predict_half(samples: Samples) -> Any:
     """Return the closed form's q_c^(1/4) with a = ½."""
     from theory.ours.closed import predict as closed
 

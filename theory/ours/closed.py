@@ -8,27 +8,34 @@ would be ½ + atan(sigma/2)/(2 pi) at leading order. From a(sigma) everything fo
     x = ∫ a dS,    tau = ∫ (1 + eˣ) dS,    I = ∫ a(u) (S − u) du,    K_d = c² + I,    K_o = (½ x² − I/m)/(1 − 1/m).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from simulate.parameters import integer, real
+from simulate.types import FloatArray
 from theory.ours.asymptotics import Asymptotics
+from theory.types import Numbers
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(80)
 
 
-def active_fraction(sigma):
+def active_fraction(sigma: Numbers) -> Any:
     """Return a(sigma), within 0.0015 of the first-passage curve up to sigma = 10³; a fit, not a theorem."""
     sigma = np.asarray(sigma, float)
     drift = 1.0 + 0.0296 * sigma / (sigma + 0.329) + 0.00862 * np.log1p(sigma / 0.336)
     return 0.5 + np.arctan(sigma / 2.0) / (2.0 * np.pi) * drift
 
 
-def margin_at_loss(eps):
+def margin_at_loss(eps: Numbers) -> Any:
     """Return x with log(1 + e^−x) = eps, within 2 ulps of itself, or of 1 near eps = log 2."""
     return -np.log(np.expm1(eps))
 
 
-def predict(c, m, p=0.1, eps=0.01, e0=0.1, active=active_fraction) -> Asymptotics:
+def predict(
+    c: float, m: int, p: float = 0.1, eps: float = 0.01, e0: float = 0.1, active: Callable[[Any], Any] = active_fraction
+) -> Asymptotics:
     """Return the closed form at initial scale c, width m, flip rate p and training loss eps < log 2.
 
     e0 scales what pairs of the other class get in the one step that they are on, hence K_x. `active` may be another
@@ -49,7 +56,7 @@ def predict(c, m, p=0.1, eps=0.01, e0=0.1, active=active_fraction) -> Asymptotic
     path, rate = c * np.sinh(y), c * np.cosh(y)
     a = active(path / c) + 0.0 * y
 
-    def integral(values):
+    def integral(values: FloatArray) -> Any:
         return cumulative_simpson(values * rate, x=y, initial=0.0)
 
     margin = integral(a)
@@ -64,7 +71,7 @@ def predict(c, m, p=0.1, eps=0.01, e0=0.1, active=active_fraction) -> Asymptotic
     )  # fmt: skip
 
 
-def _margin(S, c, active):
+def _margin(S: float, c: float, active: Callable[[Any], Any]) -> Any:
     """∫ a dS up to S, by Gauss–Legendre in y, S = c sinh y."""
     half = 0.5 * np.arcsinh(S / c)
     y = half * (1.0 + NODES)

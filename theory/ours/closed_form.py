@@ -20,13 +20,15 @@ from typing import Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.chen2023.setting import NOMINAL
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Runner, Settings
 
 FIRST, LAST = 2e-3, 1e3  # sigma
 
 
-def first_passages(paths, steps, seed):
+def first_passages(paths: int, steps: int, seed: int) -> tuple[FloatArray, FloatArray]:
     """Return sigma (steps + 1,) and the share a of pairs that are on, drawn with `paths` of those that start off.
 
     A path is known at the steps: in between it moves little. The noise of a step has the variance that its own
@@ -54,36 +56,37 @@ def first_passages(paths, steps, seed):
     return sigma, np.array(share)
 
 
-def observe_passages(settings, runner):
+def observe_passages(settings: Settings, runner: Runner) -> Samples:
     """Return the share that is on at every sigma."""
     sigma, share = first_passages(settings["paths"], settings["steps"], settings["seed"])
     return Samples(share, {"sigma": sigma})
 
 
-def predict_active(samples):
+def predict_active(samples: Samples) -> Any:
     """Return the fit."""
     from theory.ours.closed import active_fraction
 
     return active_fraction(samples.given["sigma"])
 
 
-def integrated(c, m, p, eps, e0):
+def integrated(c: float, m: int, p: float, eps: float, e0: float) -> tuple[float, float, float, float, float, float]:
     """Return S, tau, K_d, K_o, K_x and the signal at training loss eps, the differential equations solved in tau."""
     from scipy.integrate import solve_ivp
     from scipy.special import expit
 
     from theory.ours.closed import active_fraction
 
-    def rates(tau, state):
+    def rates(tau: float, state: FloatArray) -> tuple[float, float, float, float, float]:
         x, S, first, *_ = state
         a, s = active_fraction(S / c), expit(-x)
         return a * s, s, a * s, first * s, (a * s) ** 2 * (1.0 - s)
 
-    def fitted(tau, state):
+    def fitted(tau: float, state: FloatArray) -> Any:
         return np.log1p(np.exp(-state[0])) - eps
 
-    fitted.terminal = True
-    run = solve_ivp(rates, (0.0, 1e9), np.zeros(5), "DOP853", events=fitted, rtol=1e-11, atol=1e-13)
+    event: Any = fitted
+    event.terminal = True
+    run = solve_ivp(rates, (0.0, 1e9), np.zeros(5), "DOP853", events=event, rtol=1e-11, atol=1e-13)
     x, S, _, I, change = run.y[:, -1]
     met = active_fraction(S / c) * expit(-x) + change  # ½ a(0) + ∫ s da, by parts, as s = ½ at first
     return S, run.t[-1], c * c + I, (0.5 * x * x - I / m) / (1.0 - 1.0 / m), -x * e0 * met, 0.5 * (1.0 - 2.0 * p) * S
@@ -92,7 +95,7 @@ def integrated(c, m, p, eps, e0):
 NAMES = ("S", "tau", "K_d", "K_o", "K_x", "signal")
 
 
-def observe_integrals(settings, runner):
+def observe_integrals(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Every figure of `integrated` at every (c, m, p, eps, e0)."""
     found = np.array([integrated(*case) for case in settings["cases"]]).T
     return {
@@ -101,7 +104,7 @@ def observe_integrals(settings, runner):
     }
 
 
-def predict_integrals(samples, **options):
+def predict_integrals(samples: Samples, **options: Any) -> FloatArray:
     """Return the closed form's."""
     from theory.ours.closed import predict
 
@@ -109,7 +112,7 @@ def predict_integrals(samples, **options):
     return np.array([np.ravel(getattr(end, samples.given["figure"]))[-1] for end in ends])
 
 
-def predict_one_time(samples):
+def predict_one_time(samples: Samples) -> Any:
     """Return ½ + atan(sigma/2)/(2 pi): the field at one time alone."""
     return 0.5 + np.arctan(samples.given["sigma"] / 2.0) / (2.0 * np.pi)
 

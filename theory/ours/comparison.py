@@ -1,11 +1,17 @@
 """What was simulated beside what `theory.ours.prediction` says of it."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from simulate.parameters import reject
 
+if TYPE_CHECKING:
+    from theory.ours.prediction import Prediction
 
-def compared(results, prediction) -> list[dict]:
+
+def compared(results: Sequence[Any], prediction: "Prediction") -> list[dict[str, Any]]:
     """Return what was simulated beside what is predicted, of the runs that stopped at their loss: a row a result.
 
     Rows: name, simulated mean, its standard error, predicted value, its error (0 for the closed form), ratio, and

@@ -17,11 +17,12 @@ import numpy as np
 from theory.chen2023.setting import CONDITION, NOMINAL, scaled_spec, seeds
 from theory.chen2023.sgd_boundary import critical_signal
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Runner, Settings
 
 C, D, P_FLIP, EPS, Q = 1.0, 10**8, 0.1, 0.05, 1.0
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Clean errors, one replicate a run, for every (n, m)."""
     axes = {}
     for n, m in settings["shapes"]:
@@ -34,7 +35,7 @@ def observe(settings, runner):
     return axes
 
 
-def predict(samples, iid=True):
+def predict(samples: Samples, iid: bool = True) -> float:
     """Return the effective process's error, its labels iid or balanced."""
     from theory.ours.averaged import effective_process
 

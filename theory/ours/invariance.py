@@ -10,18 +10,22 @@ the run at P = 2, sigma_p = 1 and ‖mu‖/b, b sigma_0, b² eta, its coefficien
 Source. derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD). Derivation: docs/asymptotics.md.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, scaled_init_std, scaled_spec, seeds, signal_to_noise_ratio
 from theory.chen2023.sgd_boundary import critical_signal
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvResult, ConvSpec
 
 N, M, P_FLIP, C, EPS, Q = 20, 10, 0.1, 0.1, 0.05, 0.5
 
 
-def observe_dimension(settings, runner):
+def observe_dimension(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Active share, S (medians) and clean error along d: (d, replicates) each, a replicate being settings["size"] runs.
 
     settings["wrong"] has initial weights ∝ d^(−2/3) in place of 1/d and ‖mu‖⁴ ∝ d^0.9.
@@ -44,15 +48,15 @@ def observe_dimension(settings, runner):
     }
 
 
-def _figures(spec, result):
+def _figures(spec: "ConvSpec", result: "ConvResult") -> tuple[float, float, float]:
     """Active share, S from the signal learned, and clean error."""
-    data = spec.data
+    data: Any = spec.data
     unit = N * signal_to_noise_ratio(data.signal_norm, data.patches, data.noise_std, data.dimension) ** 2
     S = result.gamma.mean() / unit * 2.0 / (1.0 - 2.0 * P_FLIP)
     return (result.rho[result.own_class()] > 0.0).mean(), S, result.clean_error
 
 
-def observe_units(settings, runner):
+def observe_units(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Every coefficient of every shape (P, sigma_p), to be those at (2, 1), held under "alike"; points along axis 0.
 
     ‖mu‖ is a multiple of ((P − 1) sigma_p)^settings["power"].

@@ -10,19 +10,26 @@ or with g drawn without symmetry, too many pairs switch on.
 Source. derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD). Derivation: docs/asymptotics.md.
 """
 
+from collections.abc import Sequence
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.chen2023.setting import CONDITION, NOMINAL, scaled_spec, seeds, signal_to_noise_ratio
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvResult
+    from theory.ours.asymptotics import Asymptotics
 
 C, D, MU, E0, EPS_CURVES, EPS_SHARE = 0.1, 10**8, 100.0, 0.1, 0.01, 0.03
 CURVES = ("active", "margin", "signal")
 
 
-def observe_curves(settings, runner):
+def observe_curves(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Values of the three curves at every tau, towards large n: (n, seeds) for each curve and tau."""
     steps = [round(tau / E0) for tau in settings["tau"]]
     specs = [
@@ -37,7 +44,7 @@ def observe_curves(settings, runner):
     }  # fmt: skip
 
 
-def _curves(result, steps):
+def _curves(result: "ConvResult", steps: Sequence[int]) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the three curves at the recorded steps; an own-class pair is on iff its coefficient has grown."""
     at = [list(result.history["step"]).index(step) for step in steps]
     own, n = result.own_class(), len(result.labels)
@@ -47,29 +54,29 @@ def _curves(result, steps):
 
 
 @cache
-def _process(m):
+def _process(m: int) -> "Asymptotics":
     from theory.ours.averaged import effective_process
 
     return effective_process(C, m, eps=EPS_CURVES, samples=1000)
 
 
-def _at(curves, samples):
+def _at(curves: "Asymptotics", samples: Samples) -> float:
     return float(np.interp(samples.given["tau"], curves.tau, getattr(curves, samples.given["curve"])))
 
 
-def predict_curve(samples):
+def predict_curve(samples: Samples) -> float:
     """Return the effective process's curve at the samples' tau."""
     return _at(_process(samples.given["m"]), samples)
 
 
-def predict_half(samples):
+def predict_half(samples: Samples) -> float:
     """Return the same of the closed form with a = ½."""
     from theory.ours.closed import predict
 
     return _at(predict(C, samples.given["m"], eps=EPS_CURVES, active=lambda sigma: 0.5), samples)
 
 
-def observe_share(settings, runner):
+def observe_share(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Return the final share of own-class pairs that are on at training loss 0.03, one replicate a run."""
     n, m = settings["n"], settings["m"]
     specs = [scaled_spec(seed, n, D, m, mu=MU, c=C, stop_loss=EPS_SHARE) for seed in seeds(settings)]
@@ -78,7 +85,7 @@ def observe_share(settings, runner):
     return {"the effective process": samples, "the limit system": samples}
 
 
-def share_of_process(samples, reaction=True):
+def share_of_process(samples: Samples, reaction: bool = True) -> float:
     """Return the effective process's final share."""
     from theory.ours.averaged import effective_process
 
@@ -86,7 +93,7 @@ def share_of_process(samples, reaction=True):
     return float(run.active[-1])
 
 
-def share_of_system(samples, symmetric=True):
+def share_of_system(samples: Samples, symmetric: bool = True) -> float:
     """Return the limit system's final share."""
     from theory.ours.averaged import limit_system
 

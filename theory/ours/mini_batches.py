@@ -17,11 +17,12 @@ import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, scaled_spec, seeds
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Runner, Settings
 
 N, M, C, D, MU, EPS = 20, 10, 0.3, 10**8, 40.0, 0.05
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Return the final share of own-class pairs that are on, one replicate a run, for every batch size."""
     axes = {}
     for B in settings["B"]:
@@ -34,7 +35,7 @@ def observe(settings, runner):
     return axes
 
 
-def predict(samples, split=True):
+def predict(samples: Samples, split: bool = True) -> float:
     """Return the limit system's share, batch by batch or at once."""
     from theory.ours.averaged import limit_system
 

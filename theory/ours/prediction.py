@@ -8,13 +8,14 @@ Three levels: `effective` (n → ∞, the default) and `limit` (at the run's own
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
 
 from simulate.parameters import ParameterError, choice, integer, real, reject
 from simulate.signal_noise import SignalNoise
+from simulate.types import FloatArray
 from theory.chen2023.setting import benign_parameter, resulting_flip_rate, sam_radius
 from theory.conv_command import LEVELS
 from theory.ours.asymptotics import Asymptotics
@@ -23,6 +24,9 @@ from theory.ours.closed import predict as closed_form
 from theory.ours.sam_phase import phase_time, signal_learned, steps_to_learn
 from theory.ours.sam_then_sgd import ROUNDS, signal_for_error
 from theory.parameter_types import Level
+
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvSpec
 
 DRAWS = {("effective", "balanced"): 8, ("effective", "iid"): 8, ("limit", "balanced"): 32, ("limit", "iid"): 64}
 PAIRS, FEWEST, MOST = 10_000, 50, 500  # own-class pairs of a draw of the effective process, and bounds of its samples
@@ -45,7 +49,7 @@ class Condition(NamedTuple):
     text: str
 
     @property
-    def met(self):
+    def met(self) -> bool:
         """Whether the setting is within."""
         return bool(self.value <= self.largest)
 
@@ -70,17 +74,17 @@ class Prediction:
     curve: Mapping[str, np.ndarray]
     scope: tuple[Condition, ...]
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Estimate:
         if name.startswith("_") or name not in self.results:
             raise AttributeError(name)
         return self.results[name]
 
     @property
-    def in_scope(self):
+    def in_scope(self) -> bool:
         """Whether every condition of the derivation is met."""
         return all(condition.met for condition in self.scope)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
         return {
             "level": self.level,
@@ -98,7 +102,10 @@ class Prediction:
         }
 
 
-def predict(spec, level="effective", target="p+0.1", draws=None, samples=None, seed=0, rows=12) -> Prediction:
+def predict(
+    spec: "ConvSpec", level: str = "effective", target: str | float | Level = "p+0.1", draws: int | None = None,
+    samples: int | None = None, seed: int = 0, rows: int = 12,
+) -> Prediction:  # fmt: skip
     """Return what is predicted of the runs of `spec` (see `sharpbounds.conv`), without one of them.
 
     `target` is the error to be met: a number (clean error) or p+NUMBER (test error; p the share flipped). `draws`
@@ -113,11 +120,12 @@ def predict(spec, level="effective", target="p+0.1", draws=None, samples=None, s
     except ParameterError:
         raise
     except (ArithmeticError, ValueError) as error:
-        letters = spec.data.signal_norm, spec.data.noise_std, spec.init_std, spec.step_size
+        data: Any = spec.data
+        letters = data.signal_norm, data.noise_std, spec.init_std, spec.step_size
         reject("mu, sigma_p, sigma_0, eta", letters, f"numbers whose products float64 holds ({error})")
 
 
-def _level(target) -> Level:
+def _level(target: str | float | Level) -> Level:
     import click
 
     from theory.parameter_types import LEVEL
@@ -125,12 +133,13 @@ def _level(target) -> Level:
     if not isinstance(target, str | Level):
         return Level(real("target", target))
     try:
-        return LEVEL.convert(target, None, None)
+        level: Level = LEVEL.convert(target, None, None)
+        return level
     except click.BadParameter as error:
         reject("target", target, f"a number, p+NUMBER or p-NUMBER ({error.message})")
 
 
-def _clean(target, p):
+def _clean(target: Level, p: float) -> float:
     """Return the clean error of a target: (test error − p)/(1 − 2p) where it is written with p."""
     return target.number / (1.0 - 2.0 * p) if target.above_flips else target.number
 
@@ -138,12 +147,12 @@ def _clean(target, p):
 class _Predictor:
     """The letters of one specification, and the asymptotics at any start of SGD's phase."""
 
-    def __init__(self, spec, level, draws, samples, seed):
+    def __init__(self, spec: "ConvSpec", level: str, draws: int | None, samples: int | None, seed: int) -> None:
         refuse(spec, level)
-        data = spec.data
+        data: Any = spec.data
         self.spec, self.level, self.p = spec, level, resulting_flip_rate(data)
         self.n, self.d, self.P, self.m = data.samples, data.dimension, data.patches, spec.width
-        self.mu, self.sigma_p = data.signal_norm, data.noise_std
+        self.mu, self.sigma_p, self.labels = data.signal_norm, data.noise_std, data.labels
         noise = (self.P - 1) * self.sigma_p
         self.c = spec.init_std * noise * self.d / np.sqrt(self.n)
         self.e0 = spec.step_size * noise**2 * self.d / (self.n * self.m)
@@ -161,35 +170,35 @@ class _Predictor:
         elif (draws, samples, seed) != (None, None, 0):
             reject("draws, samples, seed", (draws, samples, seed), "left out with level closed")
 
-    def _samples(self):
+    def _samples(self) -> int:
         """As many as make PAIRS pairs, within bounds, and a multiple of n, for p to be met exactly."""
         size = min(max(PAIRS // self.m, FEWEST), MOST)
         return max(size // self.n, 1) * self.n if self.n <= size else size
 
-    def _learned(self, steps):
+    def _learned(self, steps: int) -> float:
         """Return gamma after so many steps of SAM."""
         return float(signal_learned(self.spec.step_size * self.mu**2 * steps / (2 * self.m), self.p))
 
-    def _outliers(self, gamma, mu):
+    def _outliers(self, gamma: float, mu: float) -> float:
         """Return gamma/(sigma_0 √d ‖mu‖): the signal as the noise meets it, against the initial weights."""
         return float(signal_met(gamma, mu=mu, **self.place) / self.c) if gamma else 0.0
 
     @property
-    def place(self):
+    def place(self) -> dict[str, Any]:
         """The letters of the methods of `Asymptotics`, without mu."""
         return {"n": self.n, "d": self.d, "P": self.P, "sigma_p": self.sigma_p}
 
-    def asymptotics(self, gamma, mu) -> Asymptotics:
+    def asymptotics(self, gamma: float, mu: float) -> Asymptotics:
         """Return the curves of SGD from signal coefficient `gamma` on."""
-        given = {"p": self.p, "eps": self.spec.stop_loss, "e0": self.e0 * self.batches}
+        given: dict[str, Any] = {"p": self.p, "eps": self.spec.stop_loss, "e0": self.e0 * self.batches}
         if self.level == "closed":
             try:
                 return closed_form(self.c, self.m, **given)
             except ParameterError as error:
                 letters = self.c, self.spec.stop_loss, self.e0
                 reject("c (of sigma_0), stop_loss, e0 (of eta)", letters, f"those of a closed form ({error})")
-        given |= self.draws
-        iid = self.spec.data.labels == "iid"
+        given |= self.draws or {}
+        iid = self.labels == "iid"
         if self.level == "limit":
             steps = self.sam_steps
             if (gamma, mu) != (self.gamma, self.mu):
@@ -198,7 +207,7 @@ class _Predictor:
             if self.spec.rule == "sgd":  # for the steps of SAM needed
                 radius = sam_radius(self.m, self.n, self.P, self.sigma_p, self.d, 1.0)
             sam = sam_phase(steps, self.n, self.d, self.m, self.P, mu, self.sigma_p, self.spec.step_size, radius)
-            given |= {"labels": self.spec.data.labels, "batches": self.batches, "sam": sam}
+            given |= {"labels": self.labels, "batches": self.batches, "sam": sam}
             left = max((self.spec.max_steps - steps) // self.batches, 1)
             return limit_system(self.n, self.c, self.m, **given, max_steps=left)
         ratio = self._outliers(gamma, mu)
@@ -213,21 +222,21 @@ class _Predictor:
                 raise
             reject("stop_loss", self.spec.stop_loss, "a loss that two draws reach at least: try level limit")
 
-    def _within(self, gamma, mu):
+    def _within(self, gamma: float, mu: float) -> Asymptotics | None:
         """Return the same, or None where the signal silences samples."""
         try:
             return self.asymptotics(gamma, mu) if self.level == "limit" or self._outliers(gamma, mu) < 1.0 else None
         except ParameterError:
             return None
 
-    def prediction(self, target, rows) -> Prediction:
+    def prediction(self, target: Level, rows: int) -> Prediction:
         goal = _clean(target, self.p)
         if not 0.0 < goal < 0.5:
             reject("target", str(target), "a clean error > 0 and < 0.5, or the test error p + (1 - 2p) times one")
         found = self.asymptotics(self.gamma, self.mu)
         errors = found.errors
 
-        def clean_error(one):
+        def clean_error(one: Asymptotics) -> float:
             return float(one.clean_error_at(mu=self.mu, **self.place))
 
         gamma = found.gamma(mu=self.mu, **self.place)
@@ -255,7 +264,7 @@ class _Predictor:
             "q": float(benign_parameter(self.n, self.mu, self.P, self.sigma_p, self.d)),
         }  # fmt: skip
         labels = f"balanced labels with exactly {round(self.p * self.n)} of {self.n} flipped"
-        if self.spec.data.labels == "iid":
+        if self.labels == "iid":
             labels = "iid labels, averaged over their draws"
         regime = f"{'mini-' if self.batches > 1 else 'full '}batches, {labels} (p = {self.p:g})"
         return Prediction(
@@ -263,26 +272,27 @@ class _Predictor:
             self._scope(found, results),
         )  # fmt: skip
 
-    def _critical(self, goal, found):
+    def _critical(self, goal: float, found: Asymptotics) -> Estimate:
         """Return the ‖mu‖ at which the clean error is `goal`: gamma kept, responses taken anew if they change."""
         mu, responses = self.mu, found
         for _ in range(ROUNDS):
             before, mu = mu, responses.critical_signal(goal, **self.place)
             if not self.gamma or abs(mu - before) <= 5e-3 * mu:
                 break
-            responses = self._within(self.gamma, mu)
-            if responses is None:
+            anew = self._within(self.gamma, mu)
+            if anew is None:
                 return Estimate(np.nan)
+            responses = anew
         else:
             return Estimate(np.nan)
 
-        def error(one, at=mu):
+        def error(one: Asymptotics, at: float = mu) -> float:
             return one.clean_error_at(mu=at, **self.place)
 
         slope = (error(responses, 1.01 * mu) - error(responses, 0.99 * mu)) / (0.02 * mu)
         return Estimate(mu, _times(1.0 / abs(slope), responses.standard_error(error)))
 
-    def _needed(self, goal, found):
+    def _needed(self, goal: float, found: Asymptotics) -> dict[str, Estimate]:
         """Return sam_needed and the gamma that so many steps learn, for the clean error to be `goal` at this ‖mu‖."""
         nothing = {"sam_needed": Estimate(np.nan), "sam_gamma_needed": Estimate(np.nan)}
         if self.mu == 0.0 or goal <= ndtr(-self.mu / ((self.P - 1) * self.sigma_p)):
@@ -295,18 +305,19 @@ class _Predictor:
         if start == 0.0:
             return {"sam_needed": Estimate(0, 0.0), "sam_gamma_needed": Estimate(0.0, 0.0)}
 
-        def error(one, start):
+        def error(one: Asymptotics, start: float) -> float:
             return dataclasses.replace(one, start=start).clean_error_at(**place)
 
         step = 0.01 * start
         slope = (error(responses, start + step) - error(responses, start - step)) / (2.0 * step)
-        spread = responses.standard_error(lambda one: error(one, start)) / abs(slope)
+        deviation: Any = responses.standard_error(lambda one: error(one, start))
+        spread = deviation / abs(slope)
         rate = self.spec.step_size * self.mu**2 / (2 * self.m)  # of T a step
         steps = steps_to_learn(gamma, self.m, self.spec.step_size, self.mu, self.p)
         stretch = float(phase_time(gamma + step, self.p) - phase_time(gamma - step, self.p)) / (2.0 * step)
         return {"sam_needed": Estimate(steps, spread * stretch / rate), "sam_gamma_needed": Estimate(start, spread)}
 
-    def _curve(self, found, gamma, rows):
+    def _curve(self, found: Asymptotics, gamma: FloatArray, rows: int) -> dict[str, FloatArray]:
         tau = np.expm1(np.linspace(0.0, np.log1p(found.time), rows))
         lines = {
             "active_fraction": found.active, "margin": found.margin, "S": found.S, "gamma": gamma, "loss": found.loss,
@@ -317,7 +328,7 @@ class _Predictor:
             curve[name][-1] = line[-1]  # the mean at each draw's own end
         return curve
 
-    def _scope(self, found, results):
+    def _scope(self, found: Asymptotics, results: Mapping[str, Estimate]) -> tuple[Condition, ...]:
         """Return the conditions of the derivation at this setting."""
         grown = (results["gamma"].value - found.start) / results["margin"].value if results["margin"].value else 0.0
         rows = [
@@ -347,11 +358,11 @@ class _Predictor:
         return tuple(rows)
 
 
-def _times(factor, error):
+def _times(factor: float, error: float | None) -> float | None:
     return None if error is None else float(abs(factor) * error)
 
 
-def refuse(spec, level):
+def refuse(spec: "ConvSpec", level: str) -> None:
     """Raise ParameterError for a specification of which nothing is derived."""
     if not isinstance(spec.data, SignalNoise):
         reject("data", spec.data.path, "left out: drawn data are what is predicted")

@@ -11,11 +11,15 @@ finite d the learned signal is met by the noise too, which adds ± shift · u in
 axis. The normal of variance v/m is the one approximation: below 0.003 of e at m = 10 (tests/theory/test_ours.py).
 """
 
+from typing import Any
+
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import erfcx, ndtr
 
 from simulate.parameters import reject
+from simulate.types import FloatArray
+from theory.types import Numbers
 
 RANGE, POINTS, MOST_POINTS = 7.0, 121, 2001
 """Half-width, least and largest number of points of the trapezoid rule, spectrally accurate on smooth integrands."""
@@ -24,7 +28,7 @@ FAR, TERMS = 2.0, 80
 """Where the recurrence of `_ratios` begins to be used, and the r_n that it starts from."""
 
 
-def _ratios(s):
+def _ratios(s: FloatArray) -> tuple[Any, Any]:
     """Return r_1 and r_2 of `relu_moments`, s ≥ FAR, by the recurrence from r_TERMS down."""
     r, before = 2.0 / (s + np.sqrt(s * s + 4.0 * TERMS)), None  # where r_n and r_(n+1) would be the same
     for n in range(TERMS, 0, -1):
@@ -32,7 +36,7 @@ def _ratios(s):
     return r, before
 
 
-def relu_moments(mean, std):
+def relu_moments(mean: Numbers, std: Numbers) -> tuple[Any, Any]:
     """Return mean psi and variance v of relu(mean + std · eps), eps ~ N(0, 1); mean, std > 0 broadcast.
 
     Both are within 20 ulps above 0, and below it of 1 + t² times themselves, t = mean/std, as the density is. Above 0
@@ -52,13 +56,15 @@ def relu_moments(mean, std):
     return std * np.where(t < 0.0, low, s + low), std * std * np.where(t < 0.0, low_variance, high_variance)
 
 
-def _moments(K_d, K_o, m, z, offset):
+def _moments(K_d: Numbers, K_o: Numbers, m: int, z: FloatArray, offset: Numbers) -> tuple[FloatArray, FloatArray]:
     """Mean and variance of (1/m) Σ relu at common parts z and an offset, both broadcast."""
     mean, variance = relu_moments(np.sqrt(K_o) * z + offset, np.sqrt(K_d - K_o))
     return mean, variance / m
 
 
-def misclassified(g, K_d, K_o, K_x, m, shift=0.0, points=POINTS):
+def misclassified(
+    g: float, K_d: Numbers, K_o: Numbers, K_x: float, m: int, shift: Numbers = 0.0, points: int = POINTS
+) -> float:
     """Return P(g + T < 0), where g + T = 0 counts one half; K_d > K_o ≥ |K_x|, units of the module, shift ≥ 0.
 
     K_d, K_o and shift may be pairs, the class of g first; `points` at least an axis. Raises ParameterError where the K
@@ -76,7 +82,7 @@ def misclassified(g, K_d, K_o, K_x, m, shift=0.0, points=POINTS):
     weights = np.exp(-0.5 * (z[:, None] ** 2 - 2.0 * correlation * z[:, None] * z + z * z) / (1.0 - correlation**2))
     weights /= weights.sum()
 
-    def wrong(u):
+    def wrong(u: float) -> float:
         mean, variance = _moments(K_d, K_o, m, z, shift * u)
         mean_other, variance_other = _moments(other_d, other_o, m, z, -other * u)
         margin, spread = g + mean[:, None] - mean_other, np.sqrt(variance[:, None] + variance_other)
@@ -91,7 +97,7 @@ def misclassified(g, K_d, K_o, K_x, m, shift=0.0, points=POINTS):
         return float(sum(w * wrong(v) for v, w in zip(u, mass, strict=True)) / np.sqrt(2.0 * np.pi))
     if sharp > step:
         u = np.linspace(-RANGE, RANGE, POINTS)
-        return step * sum(np.exp(-0.5 * v * v) * wrong(v) for v in u) / np.sqrt(2.0 * np.pi)
+        return float(step * sum(np.exp(-0.5 * v * v) * wrong(v) for v in u) / np.sqrt(2.0 * np.pi))
     # in u a step at −g/other, of that width: a normal's distribution function is taken off, whose share is known
     u = -g / other + sharp * np.linspace(-12.0, 12.0, POINTS)
     rest = sum(np.exp(-0.5 * v * v) * (wrong(v) - ndtr((-g / other - v) / sharp)) for v in u)
@@ -99,7 +105,7 @@ def misclassified(g, K_d, K_o, K_x, m, shift=0.0, points=POINTS):
     return float(known + (u[1] - u[0]) * rest / np.sqrt(2.0 * np.pi))
 
 
-def signal_needed(level, K_d, K_o, K_x, m):
+def signal_needed(level: float, K_d: float, K_o: float, K_x: float, m: int) -> float:
     """Return the g at which the clean error is `level`, in (0, ½)."""
     if not 0.0 < level < 0.5:
         reject("level", level, "a number > 0 and < 0.5")

@@ -24,16 +24,17 @@ import numpy as np
 from simulate.parameters import integer, real, reject
 from theory.chen2023.setting import CONDITION, NOMINAL, sam_radius, sam_steps, scaled_spec, scaled_step_size, seeds
 from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.types import Numbers, Runner, Settings
 
 
-def saturation(p):
+def saturation(p: Numbers) -> Any:
     """Return log((1 − p)/p), where gamma ends, within 2 ulps up to p = ½; infinite at p = 0."""
     p = np.asarray(p, float)
     with np.errstate(divide="ignore"):
         return np.log1p((1.0 - 2.0 * p) / p)
 
 
-def phase_time(gamma, p):
+def phase_time(gamma: Numbers, p: Numbers) -> Any:
     """Return T(gamma) for gamma in [0, saturation), p in [0, ½); vectorised. Infinite from saturation on.
 
     It is within 2 ulps of T + gamma dT/dgamma + p |dT/dp|, which a rounding of gamma or p alone may change it by.
@@ -46,7 +47,7 @@ def phase_time(gamma, p):
     return (gamma + slowed * grown) / (1.0 - p)
 
 
-def signal_learned(T, p):
+def signal_learned(T: Numbers, p: Numbers) -> Any:
     """Return gamma(T), the inverse of `phase_time`, for T ≥ 0; by bisection, within 4 ulps; vectorised."""
     T = np.asarray(T, float)
     low, high = np.zeros(np.broadcast(T, p).shape), np.minimum(np.log1p(T), saturation(p))  # above: as if p = 0
@@ -57,7 +58,7 @@ def signal_learned(T, p):
     return 0.5 * (low + high)
 
 
-def steps_to_learn(gamma, m, eta, mu, p):
+def steps_to_learn(gamma: float, m: int, eta: float, mu: float, p: float) -> int:
     """Return the number of SAM's steps, rounded, that take the signal coefficient from 0 to gamma."""
     m, eta, mu = integer("m", m, 1), real("eta", eta, strict=True), real("mu", mu, strict=True)
     p = real("p", p, below=0.5)
@@ -66,7 +67,7 @@ def steps_to_learn(gamma, m, eta, mu, p):
     return round(float(2.0 * m / (eta * mu**2) * phase_time(gamma, p)))
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Mean gamma after SAM's steps for kappa = (1 − 2p) T/2, towards large d: (d, seeds) for every kappa."""
     n, m, P, mu, p = 20, 10, 2, 3.0, 0.1
     marks, specs = [], []
@@ -91,7 +92,7 @@ def observe(settings, runner):
     return axes
 
 
-def observe_end(settings, runner):
+def observe_end(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Mean gamma after SAM's phase of settings["T"], C3 given, towards large d: (d, seeds) for every p."""
     n, m, P, mu, axes = 20, 10, 2, 3.0, {}
     for p in settings["p"]:
@@ -111,17 +112,17 @@ def observe_end(settings, runner):
     return axes
 
 
-def predict_end(samples):
+def predict_end(samples: Samples) -> float:
     """Return log((1 − p)/p)."""
     return float(saturation(samples.given["p"]))
 
 
-def predict(samples):
+def predict(samples: Samples) -> float:
     """Return gamma(T)."""
     return float(signal_learned(samples.given["T"], samples.given["p"]))
 
 
-def predict_linear(samples):
+def predict_linear(samples: Samples) -> Any:
     """Return (1 − 2p) T/2, the start of gamma(T) carried on."""
     return 0.5 * (1.0 - 2.0 * samples.given["p"]) * samples.given["T"]
 

@@ -13,22 +13,24 @@ docs/asymptotics.md.
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, sam_radius, sam_steps, scaled_spec, seeds
 from theory.claim import Claim, Control, Kind, Samples
+from theory.types import Runner, Settings
 
 N, M, C, E0, P_FLIP, EPS = 20, 10, 1.0, 1.0, 0.1, 0.01
 
 
-def shape(d):
+def shape(d: float) -> tuple[float, float, float]:
     """Return ‖mu‖, kappa and eta at d."""
     growth = (d / 1e6) ** 0.25
     return 6.0 * growth, 0.02 / growth, E0 * N * M / d
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Return the final active share, steps and clean error, one replicate a run."""
     d, axes = settings["d"], {}
     mu, kappa, eta = shape(d)
@@ -50,7 +52,7 @@ def observe(settings, runner):
     return axes
 
 
-def predict(samples, silent=False):
+def predict(samples: Samples, silent: bool = False) -> Any:
     """Return the limit system's value after SAM's phase, followed, or its closed form with the noise silent."""
     from theory.ours.averaged import limit_system, sam_phase, signal_met
     from theory.ours.sam_phase import signal_learned

@@ -15,17 +15,24 @@ ratio grows as √(d/n). Those samples take long to be fitted, if they are.
 Source. derived here; sharpens Chen et al. 2023, Theorem 4.1 (SAM). Derivation: docs/asymptotics.md.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simulate.parameters import reject
+from simulate.types import FloatArray
 from theory.chen2023.sam_then_sgd import DEMO
 from theory.chen2023.setting import CONDITION, sam_radius, sam_steps, scaled_init_std, scaled_spec, seeds
 from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.ours.sam_phase import saturation, signal_learned, steps_to_learn
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.conv_run import ConvSpec
+    from theory.ours.asymptotics import Asymptotics
 
 N, D, M, P, MU, P_FLIP, ETA, SIGMA_0, EPS = 20, 20_000, 10, 2, 3.0, 0.1, 0.01, 0.001, 0.01
 ROUNDS = 8  # in which the length of SAM's phase is to settle
@@ -33,9 +40,10 @@ DEMONSTRATION = N, D, M, P, MU, 1.0, P_FLIP, SIGMA_0, ETA, EPS
 
 
 def asymptotics_after(
-    gamma, n, d, m, P, mu, sigma_p, p, sigma_0, eta, eps, draws=48, seed=0, learning=True, average=np.median,
-    max_steps=5000, C3=1.0,
-):  # fmt: skip
+    gamma: float, n: int, d: float, m: int, P: int, mu: float, sigma_p: float, p: float, sigma_0: float, eta: float,
+    eps: float, draws: int = 48, seed: int = 0, learning: bool = True, average: Callable[..., Any] = np.median,
+    max_steps: int = 5000, C3: float = 1.0,
+) -> "Asymptotics":  # fmt: skip
     """Return the limit system of SGD to training loss eps after a SAM phase, followed too, whose closed form is gamma.
 
     Medians over `draws` by default. Without `learning` SGD's phase learns no signal, which is not so.
@@ -50,13 +58,18 @@ def asymptotics_after(
     return run if learning else replace(run, signal=0.0 * run.signal)
 
 
-def error_after(gamma, n, d, m, P, mu, sigma_p, *setting, **options):
+def error_after(
+    gamma: float, n: int, d: float, m: int, P: int, mu: float, sigma_p: float, *setting: Any, **options: Any
+) -> float:
     """Return the clean error of `asymptotics_after`, at finite d."""
     run = asymptotics_after(gamma, n, d, m, P, mu, sigma_p, *setting, **options)
     return run.clean_error_at(n, d, P, mu, sigma_p)
 
 
-def signal_for_error(error, after, asked, found, p, place):
+def signal_for_error(
+    error: float, after: "Callable[[float], Asymptotics | None]", asked: float, found: Any, p: float,
+    place: Mapping[str, Any],
+) -> "tuple[float, float, Asymptotics] | None":  # fmt: skip
     """Return (gamma, start, asymptotics): the gamma that SAM is to learn for SGD to end at that clean error, or None.
 
     after(gamma) gives the asymptotics of SGD after it, None where there are none; `found` are those of gamma `asked`.
@@ -67,7 +80,7 @@ def signal_for_error(error, after, asked, found, p, place):
 
     most = 0.999 * min(float(saturation(p)), 20.0)
 
-    def excess(start):
+    def excess(start: float) -> Any:
         return replace(found, start=start).clean_error_at(**place) - error
 
     for _ in range(ROUNDS):
@@ -86,14 +99,17 @@ def signal_for_error(error, after, asked, found, p, place):
     return None
 
 
-def steps_for_error(error, n, d, m, P, mu, sigma_p, p, sigma_0, eta, eps, **options):
+def steps_for_error(
+    error: float, n: int, d: float, m: int, P: int, mu: float, sigma_p: float, p: float, sigma_0: float, eta: float,
+    eps: float, **options: Any,
+) -> int:  # fmt: skip
     """Return SAM's steps after which SGD ends at that clean error.
 
     Raises ParameterError for an error that SGD alone has, or that gamma's saturation does not reach.
     """
-    place = {"n": n, "d": d, "P": P, "mu": mu, "sigma_p": sigma_p}
+    place: dict[str, Any] = {"n": n, "d": d, "P": P, "mu": mu, "sigma_p": sigma_p}
 
-    def after(gamma):
+    def after(gamma: float) -> "Asymptotics":
         return asymptotics_after(gamma, n, d, m, P, mu, sigma_p, p, sigma_0, eta, eps, **options)
 
     alone = after(0.0)
@@ -105,7 +121,7 @@ def steps_for_error(error, n, d, m, P, mu, sigma_p, p, sigma_0, eta, eps, **opti
     return steps_to_learn(found[0], m, eta, mu, p)
 
 
-def spec(seed, steps, n=N, sigma_0=SIGMA_0, max_steps=60_000):
+def spec(seed: int, steps: int, n: int = N, sigma_0: float = SIGMA_0, max_steps: int = 60_000) -> "ConvSpec":
     """Return a run: `steps` of SAM, then SGD."""
     return scaled_spec(
         seed, n, D, M, P, MU, 1.0, P_FLIP, init_std=sigma_0, step_size=ETA, rule="sam-then-sgd", sam_steps=steps,
@@ -113,13 +129,13 @@ def spec(seed, steps, n=N, sigma_0=SIGMA_0, max_steps=60_000):
     )  # fmt: skip
 
 
-def _medians(steps, settings, runner):
+def _medians(steps: int, settings: Settings, runner: Runner) -> FloatArray:
     """Medians of the clean errors of groups of settings["size"] runs, (1, groups)."""
     errors = [result.clean_error for result in runner.run([spec(seed, steps) for seed in seeds(settings)])]
     return np.median(np.reshape(errors, (-1, settings["size"])), axis=1)[None]
 
 
-def observe_error(settings, runner):
+def observe_error(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Median clean errors after SAM phases of every length kappa."""
     return {
         f"kappa = {kappa:g}": Samples(
@@ -130,12 +146,12 @@ def observe_error(settings, runner):
     }
 
 
-def predict_error(samples, learning=True):
+def predict_error(samples: Samples, learning: bool = True) -> float:
     """Return the limit system's error."""
     return error_after(samples.given["gamma"], *DEMONSTRATION, learning=learning)
 
 
-def observe_steps(settings, runner):
+def observe_steps(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Median clean errors after the steps that every wanted error needs, with the steps."""
     axes = {}
     for error in settings["error"]:
@@ -144,13 +160,14 @@ def observe_steps(settings, runner):
     return axes
 
 
-def observe_fitted(settings, runner):
+def observe_fitted(settings: Settings, runner: Runner) -> Samples:
     """1 for a run that reaches the training loss within settings["steps"] of SGD, else 0, one replicate a seed."""
     n = settings["n"]
     sigma_0 = settings["sigma_0"] or scaled_init_std(n, D, 1.0, P)
     first = sam_steps(settings["kappa"], M, ETA, MU, P_FLIP)
     specs = [spec(seed, first, n, sigma_0, first + settings["steps"]) for seed in seeds(settings)]
-    return Samples(np.array([[float(result.status == "stopped") for result in runner.run(specs)]]), {"trivial": 0.0})
+    stopped = np.array([[float(result.status == "stopped") for result in runner.run(specs)]])
+    return Samples(stopped, {"trivial": 0.0, "range": (0.0, 1.0)})
 
 
 COMMON: dict[str, Any] = {

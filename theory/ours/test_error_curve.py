@@ -14,16 +14,20 @@ Source. derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD). Derivation: 
 """
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from theory.chen2023.setting import CONDITION, NOMINAL, resulting_flip_rate, scaled_spec, seeds
 from theory.chen2023.sgd_boundary import critical_signal
-from theory.claim import Claim, Control, Kind, Outcome, Samples
+from theory.claim import Claim, Control, Kind, Outcome, Prediction, Samples
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from theory.ours.asymptotics import Asymptotics
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Signed deviations of clean errors from a prediction, at every q and shape (d, P, sigma_p): (2 · points, seeds).
 
     settings["level"] names the prediction (see `prediction`), settings["power"] the power of P − 1 in q.
@@ -38,14 +42,15 @@ def observe(settings, runner):
         for q, d, P, sigma_p in points for seed in seeds(settings)
     ]  # fmt: skip
     errors = np.reshape([result.clean_error for result in runner.run(specs)], (len(points), -1))
-    p = resulting_flip_rate(specs[0].data)
+    data: Any = specs[0].data
+    p = resulting_flip_rate(data)
     predicted = prediction(settings["level"], n, c, m, p, eps, settings["e0"])
     deviation = errors - predicted.clean_error([q for q, *_ in points])[:, None]
     return Samples(np.concatenate([deviation, -deviation]), {"trivial": 0.5})
 
 
 @cache
-def prediction(level, n, c, m, p, eps, e0):
+def prediction(level: str, n: int, c: float, m: int, p: float, eps: float, e0: float) -> "Asymptotics":
     """Return the asymptotics of a level: limit, effective, closed, or half, the closed form with a = ½."""
     from theory.ours.averaged import effective_process, limit_system
     from theory.ours.closed import predict
@@ -57,7 +62,7 @@ def prediction(level, n, c, m, p, eps, e0):
     return predict(c, m, p, eps, e0) if level == "closed" else predict(c, m, p, eps, e0, active=lambda sigma: 0.5)
 
 
-def within(allowance):
+def within(allowance: float) -> Prediction:
     """Return the bound: no deviation beyond `allowance`."""
     return lambda samples: np.full(len(samples.observed), allowance)
 

@@ -18,10 +18,12 @@ is not claimed here.
 Source. Long & Bartlett 2024 (their derivation has w along one eigenvector; any w will do); (2) is ours.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Kind, Samples
 from theory.domain import Domain, Range
 from theory.quadratics.setting import (
@@ -37,14 +39,15 @@ from theory.quadratics.setting import (
     spectrum,
 )
 from theory.quadratics.two_cycle import DOMAIN, cycles
+from theory.types import Numbers, Runner, Settings
 
 
-def edge(eta, rho, gradient_norm):
+def edge(eta: Numbers, rho: Numbers, gradient_norm: Numbers) -> Any:
     """Return lam_c, in a form that does not cancel; 2/eta at rho = 0 and as ‖g‖ → ∞."""
     return 4.0 / eta / (1.0 + np.sqrt(1.0 + 8.0 * rho / (eta * gradient_norm)))
 
 
-def observe_step(settings, runner):
+def observe_step(settings: Settings, runner: Runner) -> Samples:
     """Return the curvature at which one step no longer shortens a component, ‖g‖ held, over lam_c, (problems,).
 
     The component is that of any eigenvalue; the others keep their ratios to it.
@@ -54,10 +57,13 @@ def observe_step(settings, runner):
         ratios = ratios / ratios[k]
         g = g * (norm / np.linalg.norm(g))
 
-        def longer(lam, ratios=ratios, k=k, Q=Q, eta=eta, rho=rho, g=g):
+        def longer(
+            lam: float, ratios: FloatArray = ratios, k: int = k, Q: FloatArray = Q, eta: float = eta, rho: float = rho,
+            g: FloatArray = g,
+        ) -> bool:  # fmt: skip
             start = Q @ (g / (lam * ratios))
             _, history = path(quadratic(lam * ratios, Q), start, eta, rho, 1.0, 1)
-            return abs(Q[:, k] @ history["x"][-1]) > abs(Q[:, k] @ start)
+            return bool(abs(Q[:, k] @ history["x"][-1]) > abs(Q[:, k] @ start))
 
         expected = edge(eta, rho, norm)
         observed.append(critical_value(longer, 1e-6, 1e6, settings["halvings"]) / expected)
@@ -65,7 +71,7 @@ def observe_step(settings, runner):
     return Samples(np.array(observed), {"plain": np.array(plain)})
 
 
-def steps(settings):
+def steps(settings: Settings) -> Iterator[tuple[FloatArray, int, FloatArray, float, float, float, FloatArray]]:
     """Yield (eigenvalues, which one, basis, eta, rho, ‖g‖, g's direction): drawn, or one by its own numbers."""
     from simulate.streams import stream
 
@@ -77,7 +83,7 @@ def steps(settings):
     for seed in seeds(settings):
         rng = stream("edge", seed)
         ratios = spectrum(rng)
-        k, Q = rng.integers(len(ratios)), basis(rng, len(ratios))
+        k, Q = int(rng.integers(len(ratios))), basis(rng, len(ratios))
         eta, rho, norm = (log_uniform(rng, *ends) for ends in ((0.01, 10.0), (1e-3, 10.0), (1e-3, 1e3)))
         g = rng.choice((-1.0, 1.0), len(ratios)) * rng.uniform(0.2, 1.0, len(ratios))
         yield ratios, k, Q, eta, rho, norm, g
@@ -92,7 +98,7 @@ EDGE = Domain(
 )
 
 
-def observe_cycle(settings, runner):
+def observe_cycle(settings: Settings, runner: Runner) -> Samples:
     """lam_c at the gradient norm of the two-cycle over lam_max, (problems,)."""
     observed, plain = [], []
     for lam, _, eta, rho, last in cycles(settings):

@@ -4,16 +4,23 @@ f = ½ wᵀ H w with H positive definite, in a random basis; SAM's step w ← w 
 norm. The top eigenvalue lam_max is kept apart from the others, so that what is a limit is reached.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.domain import Range
+from theory.types import Settings
+
+if TYPE_CHECKING:
+    from simulate.objective import FiniteSum
 
 NOMINAL = {"d": 8, "eta": 0.5, "rho": 0.1, "lam": 1.0}
 
 
-def seeds(settings):
+def seeds(settings: Settings) -> range:
     """Return the seeds of settings that hold a base `seed` and a number `seeds`, one problem each."""
     return range(settings["seed"], settings["seed"] + settings["seeds"])
 
@@ -29,30 +36,30 @@ SEARCHED = {
 """A quadratic in its eigenbasis and a start by their own numbers: signs are free there, but for rounding."""
 
 
-def searched(settings):
+def searched(settings: Settings) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return (eigenvalues, the largest first, basis I, start), d of each, by their own numbers."""
     d = settings["d"]
     eigenvalues = settings["lam"] * np.array([1.0, *sorted(settings["ratios"][: d - 1], reverse=True)])
     return eigenvalues, np.eye(d), np.array(settings["start"][:d])
 
 
-def log_uniform(rng, low, high):
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     """Return a number between low and high, uniform in its logarithm."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def spectrum(rng):
+def spectrum(rng: np.random.Generator) -> FloatArray:
     """Return 2 to 8 eigenvalues, falling: lam_max in 0.01 … 100, the others 0.05 … 0.9 times as large."""
     ratios = np.sort(rng.uniform(0.05, 0.9, rng.integers(1, 8)))[::-1]
     return log_uniform(rng, 0.01, 100.0) * np.concatenate([[1.0], ratios])
 
 
-def basis(rng, d):
+def basis(rng: np.random.Generator, d: int) -> FloatArray:
     """Return a random orthogonal matrix (d, d)."""
     return np.linalg.qr(rng.standard_normal((d, d)))[0]
 
 
-def quadratic(eigenvalues, Q):
+def quadratic(eigenvalues: FloatArray, Q: FloatArray) -> "FiniteSum":
     """Return ½ wᵀ Q diag(eigenvalues) Qᵀ w as a finite sum of d squares, minimised at 0."""
     from simulate.objective import finite_sum
 
@@ -60,7 +67,9 @@ def quadratic(eigenvalues, Q):
     return finite_sum("square", np.sqrt(d * eigenvalues)[:, None] * Q.T, np.zeros(d), minimiser=np.zeros(d))
 
 
-def path(problem, start, eta, rho, lam, steps, record=()):
+def path(
+    problem: "FiniteSum", start: FloatArray, eta: float, rho: float, lam: float, steps: int, record: Sequence[int] = ()
+) -> tuple[str, dict[str, FloatArray]]:
     """Take full-batch steps of Unified SAM from `start` (d,); return (status, history), see `FiniteSumResult`."""
     from simulate.finite_sum import Descent, Schedule
     from simulate.sampling import sampling
@@ -74,7 +83,7 @@ def path(problem, start, eta, rho, lam, steps, record=()):
     return status, history
 
 
-def critical_value(above, low, high, halvings):
+def critical_value(above: Callable[[float], bool], low: float, high: float, halvings: int) -> float:
     """Return where `above` turns from false to true between low and high, by halving in the logarithm; else NaN."""
     if above(low) or not above(high):
         return np.nan

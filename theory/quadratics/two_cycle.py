@@ -14,8 +14,12 @@ cycle of any smaller eigenvalue v's own factor is beyond −1.
 Source. Bartlett, Long & Bousquet 2023; checked here on the whole range 0 < eta lam < 2.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
 from theory.domain import Domain, Range
 from theory.quadratics.setting import (
@@ -29,14 +33,15 @@ from theory.quadratics.setting import (
     seeds,
     spectrum,
 )
+from theory.types import Numbers, Runner, Settings
 
 
-def amplitude(eta, lam, rho):
+def amplitude(eta: Numbers, lam: Numbers, rho: Numbers) -> Any:
     """Return c = eta lam rho/(2 − eta lam), within 3 ulps of 2/(2 − eta lam) times itself."""
     return eta * lam * rho / (2.0 - eta * lam)
 
 
-def cycles(settings):
+def cycles(settings: Settings) -> Iterator[tuple[float, float, float, float, dict[str, FloatArray]]]:
     """Yield (lam, second eigenvalue, eta, rho, the last two states) of SAM on each seed's problem.
 
     eta lam is uniform in 0.05 … 1.95, rho log-uniform in 0.001 … 10, the start's norm within a factor 100 of c.
@@ -49,7 +54,7 @@ def cycles(settings):
         yield lam, second, eta, rho, {name: values[-2:] for name, values in history.items()}
 
 
-def problems(settings):
+def problems(settings: Settings) -> Iterator[tuple[FloatArray, FloatArray, FloatArray, float, float, float]]:
     """Yield (eigenvalues, basis, start, eta lam, rho, the start's norm over c): drawn, or one by its own numbers."""
     from simulate.streams import stream
 
@@ -64,7 +69,7 @@ def problems(settings):
         yield eigenvalues, basis(rng, len(start)), start, u, rho, share
 
 
-def letters(settings):
+def letters(settings: Settings) -> dict[str, float]:
     """Return the letters of the hypotheses at an instance."""
     return {"eta": settings["eta lam"] / settings["lam"], "lam": settings["lam"], "rho": settings["rho"]}
 
@@ -76,7 +81,7 @@ DOMAIN = Domain(
 )
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Half the last jump over c, and f over ½ lam c², (problems,) each; half a jump is ‖w‖ only if w is reversed."""
     jumps, values, other = [], [], []
     for lam, second, eta, rho, last in cycles(settings):
@@ -84,10 +89,10 @@ def observe(settings, runner):
         jumps.append(0.5 * np.linalg.norm(last["x"][1] - last["x"][0]) / c)
         values.append(last["gap"][1] / (0.5 * lam * c * c))
         other.append(amplitude(eta, second, rho) / c)
-    other = np.array(other)
+    others = np.array(other)
     return {
-        "amplitude": Samples(np.array(jumps), {"second": other}),
-        "f": Samples(np.array(values), {"second": other**2}),
+        "amplitude": Samples(np.array(jumps), {"second": others}),
+        "f": Samples(np.array(values), {"second": others**2}),
     }
 
 

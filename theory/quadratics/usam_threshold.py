@@ -13,8 +13,12 @@ Why. The step is linear, with factors 1 − eta lam_i (1 + rho lam_i) on the eig
 Source. Dai, Ahn & Sra 2023, which contrasts it with SAM's stability for every eta < 2/lam.
 """
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
 from theory.domain import Domain, Range
 from theory.quadratics.setting import (
@@ -29,14 +33,18 @@ from theory.quadratics.setting import (
     seeds,
     spectrum,
 )
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.objective import FiniteSum
 
 
-def critical_step(lam, rho):
+def critical_step(lam: Numbers, rho: Numbers) -> Any:
     """Return the step eta at which eta lam (1 + rho lam) = 2."""
     return 2.0 / (lam * (1.0 + rho * lam))
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Return the step at which USAM's paths begin to grow over the closed form's, (problems,).
 
     Growth is told from the second half of the path, when only the top component is left. rho lam_max is log-uniform
@@ -47,7 +55,7 @@ def observe(settings, runner):
         problem, lam = quadratic(eigenvalues, Q), eigenvalues[0]
         rho = share / lam
 
-        def grows(eta, problem=problem, start=start, rho=rho):
+        def grows(eta: float, problem: "FiniteSum" = problem, start: FloatArray = start, rho: float = rho) -> bool:
             status, history = path(problem, start, eta, rho, 0.0, steps, (steps // 2,))
             return status == "diverged" or history["distance"][-1] > history["distance"][0]
 
@@ -57,7 +65,7 @@ def observe(settings, runner):
     return Samples(np.array(observed), {"plain": np.array(plain)})
 
 
-def problems(settings):
+def problems(settings: Settings) -> Iterator[tuple[FloatArray, FloatArray, FloatArray, float]]:
     """Yield (eigenvalues, basis, start, rho lam): drawn, or one by its own numbers."""
     from simulate.streams import stream
 

@@ -17,29 +17,31 @@ there the sign of that sample's perturbation flips, both sides push towards it, 
 Source. After Si & Yun 2023, which proves that SAM with a constant rho need not reach the optimum; the limits are ours.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
+from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Prediction, Samples
 from theory.domain import Domain, Range
 from theory.quadratics.setting import seeds
+from theory.types import Runner, Settings
 
 PAIRS = {"a = 5, b = 1": (5.0, 1.0, 0.2), "a = 1, b = 3": (1.0, 3.0, 0.5)}
 STUCK = {"a = 50, b = 1": (50.0, 1.0, 0.2), "a = 2, b = 7": (2.0, 7.0, 1.5)}
 
 
-def gap_between(a, b, rho):
+def gap_between(a: float, b: float, rho: float) -> float:
     """Return rho² (a − b)²/(4(a + b))."""
     return rho**2 * (a - b) ** 2 / (4.0 * (a + b))
 
 
-def gap_at_minimiser(a, b, rho):
+def gap_at_minimiser(a: float, b: float, rho: float) -> float:
     """Return min(a, b)²/(a + b), whatever rho."""
     return min(a, b) ** 2 / (a + b)
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """f − f* after each of the horizons, for every pair: (horizons, seeds).
 
     Steps min{1/(2h), (2t + 1)/(h (t + 1)²)}, h = (a + b)/2 the curvature of f.
@@ -63,7 +65,7 @@ def observe(settings, runner):
     return axes
 
 
-def predicted(form):
+def predicted(form: Callable[[float, float, float], float]) -> Prediction:
     """Return the prediction of a form of (a, b, rho)."""
     return lambda samples: form(*(samples.given[letter] for letter in ("a", "b", "rho")))
 

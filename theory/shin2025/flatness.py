@@ -12,18 +12,22 @@ SAM keeps on drifting to where a perturbation of fixed length changes the loss l
 Source. Shin et al. 2025, experiments on the flatness of SAM's minima against width. Model, protocol and power are ours.
 """
 
+from typing import Any
+
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.chen2023.setting import seeds
 from theory.claim import Claim, Control, Kind, Samples
 from theory.shin2025.overparameterisation import SOURCE
+from theory.types import Runner, Settings
 
 RELU = {"n": 12, "rho": 0.3, "m": 100}
 QUICK = {"widths": (10, 30, 100), "steps": 70_000, "seeds": 32}
 FULL = {"widths": (10, 30, 100, 300), "steps": 300_000, "seeds": 48}
 
 
-def pairs(settings, runner, m):
+def pairs(settings: Settings, runner: Runner, m: int) -> list[tuple[Any, Any]]:
     """Return the (GD, SAM) results of width m, one pair a seed, GD stopped at SAM's training loss."""
     from simulate.relu_regression import ReluSpec
 
@@ -34,7 +38,7 @@ def pairs(settings, runner, m):
     return list(zip(gd, sam, strict=True))
 
 
-def log_ratios(settings, runner, measure):
+def log_ratios(settings: Settings, runner: Runner, measure: str) -> tuple[FloatArray, int]:
     """Return log(GD's / SAM's) of a field of the results, (widths, seeds), and how many GD runs missed SAM's loss."""
     rows, missed = [], 0
     for m in settings["widths"]:
@@ -44,7 +48,7 @@ def log_ratios(settings, runner, measure):
     return np.array(rows), missed
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Exponent of GD's over SAM's measure in m, one a seed."""
     from theory.interval import slopes
 

@@ -14,30 +14,36 @@ smaller (docs/shin2025.md).
 Source. Shin, Lee, Andriushchenko & Lee 2025, arXiv:2311.17539, Theorem 2.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Hypothesis, Kind, Samples
 from theory.domain import Choice, Domain, Range
 from theory.finite_sums import SEARCHED, changes, enumerate_instances, random_problem, searched, slack_notes
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.objective import FiniteSum
 
 INTERPOLATION = Hypothesis("interpolation", "all f_i attain inf f_i = 0 at one point (sigma* = 0)", lambda a: 1.0)
 RADIUS = Hypothesis("radius", "m > 0", lambda a: 1.0 / max(a["rho/largest rho"], 1e-200), required=1.0)
 FAMILIES = ("interpolated", "sine")
 
 
-def published_margin(alpha, beta, rho):
+def published_margin(alpha: Numbers, beta: Numbers, rho: Numbers) -> Any:
     """Return m = alpha − (beta + alpha/2) beta rho, within 2 ulps of alpha: at the largest radius m is 0."""
     return alpha - (beta + 0.5 * alpha) * beta * rho
 
 
-def sharper_margin(alpha, beta, rho):
+def sharper_margin(alpha: Numbers, beta: Numbers, rho: Numbers) -> Any:
     """Return m' = alpha − beta rho √(2 alpha beta), within 3 ulps of alpha likewise."""
     return alpha - beta * rho * np.sqrt(2.0 * alpha * beta)
 
 
-def largest_radius(alpha, beta, form):
+def largest_radius(alpha: Numbers, beta: Numbers, form: str) -> Any:
     """Return the radius at which the margin is 0."""
     if form == "published":
         return 1.0 / ((beta / alpha + 0.5) * beta)
@@ -47,28 +53,29 @@ def largest_radius(alpha, beta, form):
 MARGINS = {"published": published_margin, "sharper": sharper_margin}
 
 
-def step_size(margin, beta, smooth, rho):
+def step_size(margin: Numbers, beta: Numbers, smooth: Numbers, rho: Numbers) -> Any:
     """Return eta* = m/(2 lambda beta (1 + beta rho)²)."""
     return margin / (2.0 * smooth * beta * (1.0 + beta * rho) ** 2)
 
 
-def rate(margin, eta):
+def rate(margin: Numbers, eta: Numbers) -> Any:
     """Return 1 − m eta*/2."""
     return 1.0 - 0.5 * margin * eta
 
 
-def constants(problem):
+def constants(problem: "FiniteSum") -> tuple[float, float, float]:
     """Return (alpha, beta, lambda)."""
     return 2.0 * problem.pl_constant, float(problem.sample_lipschitz.max()), problem.lipschitz
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """E f(x_t)/f(x_0): over every draw (three steps), and after many steps by moments, in units of 1/rate^t."""
     from simulate.finite_sum import Schedule, expected_quadratic
     from simulate.sampling import sampling
     from simulate.streams import stream
 
-    count, few, long = settings["points"], [], []
+    count, few = settings["points"], []
+    long: list[tuple[FloatArray, FloatArray]] = []
     for k in range(settings["problems"]):
         rng = stream("interpolating problems", settings["seed"] + k)
         problem = random_problem(rng, FAMILIES[k % 2])
@@ -88,7 +95,7 @@ def observe(settings, runner):
     return {"three steps": _samples(few), "long, exact": _samples(long)}
 
 
-def observe_searched(settings, runner):
+def observe_searched(settings: Settings, runner: Runner) -> Samples:
     """E f(x_t)/f(x_0) − 1, t = 1, 2, 3, of one problem by its own numbers."""
     problem, draws, start = searched(settings)
     alpha, beta, smooth = constants(problem)
@@ -110,7 +117,7 @@ DOMAIN = Domain(
 )
 
 
-def _samples(pairs):
+def _samples(pairs: Sequence[tuple[FloatArray, FloatArray]]) -> Samples:
     observed, bound = (np.concatenate(part) for part in zip(*pairs, strict=True))
     return Samples(observed, {"bound": bound, "notes": slack_notes(bound, observed, len(observed))})
 

@@ -18,11 +18,13 @@ families below, and random ones break s_2² too. Stars: docs/shin2025.md.
 Source. Shin et al. 2025, Theorem 1, stability read as boundedness of E‖x_t‖²; the counterexamples are ours.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.domain import Choice, Range
 from theory.shin2025.one_step import STEEPER, curvature_samples
@@ -39,6 +41,7 @@ from theory.shin2025.setting import (
     QUICK,
     SOURCE,
     Instances,
+    Kinds,
     families,
     gather,
     moment_bound,
@@ -46,6 +49,10 @@ from theory.shin2025.setting import (
     searched_domain,
     unit,
 )
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.linear_stability import HessianFamily
 
 STARS = {  # rho: centre, leaf, coupling, leaves of `simulate.linear_stability.star_family`; eta = 1
     0.0: (1.15, 1.15, np.sqrt(0.65), 2),
@@ -54,14 +61,14 @@ STARS = {  # rho: centre, leaf, coupling, leaves of `simulate.linear_stability.s
 }
 
 
-def star(rho):
+def star(rho: float) -> Instances:
     """Return the star family that breaks s_2² (rho = 0, 0.05) or s_3² (rho = 0.45), with eta = 1."""
     from simulate.linear_stability import star_family
 
     return Instances(star_family(*STARS[rho]), 1.0, rho)
 
 
-def rare_spike():
+def rare_spike() -> Instances:
     """Return the family that breaks s_4²: 0.82843 I, and with probability 1e-5 a spike 44.5 ĝĝᵀ near the first axis."""
     from simulate.linear_stability import cone, mixture
 
@@ -69,7 +76,7 @@ def rare_spike():
     return Instances(mixture((1e-5, 44.5 * _outer(g)), (1.0 - 1e-5, 0.82843 * np.eye(3)[None])), 1.0, 0.25)
 
 
-def unequal_norms():
+def unequal_norms() -> Instances:
     """Return the rank-one family that breaks s_2² under SGD: spikes on the axes, of other norms than the cone's."""
     from simulate.linear_stability import cone, mixture
 
@@ -78,7 +85,7 @@ def unequal_norms():
     return Instances(mixture(*parts), 1.0, 0.0)
 
 
-def searched_star(settings):
+def searched_star(settings: Settings) -> "HessianFamily":
     """Return a star by its own numbers, to be scaled: leaf over centre, coupling as a share of what is PSD, leaves."""
     from simulate.linear_stability import star_family
 
@@ -86,7 +93,7 @@ def searched_star(settings):
     return star_family(1.0, leaf, settings["coupling"] * np.sqrt(leaf / leaves), leaves)
 
 
-def searched_spikes(settings):
+def searched_spikes(settings: Settings) -> "HessianFamily":
     """Return spikes on a cone beside I by their own numbers, to be scaled: their height, share on the axis, weight."""
     from simulate.linear_stability import cone, mixture
 
@@ -94,16 +101,16 @@ def searched_spikes(settings):
     return mixture((P, spikes), (1.0 - P, np.eye(3)[None]))
 
 
-def _outer(vectors):
+def _outer(vectors: FloatArray) -> FloatArray:
     return vectors[:, :, None] * vectors[:, None, :]
 
 
-def star_spread(m):
+def star_spread(m: Numbers) -> Any:
     """Return eta² s_2² of the singular star of m leaves at SGD's edge, 4m/(1 + √m)²."""
     return 4.0 * m / (1.0 + np.sqrt(m)) ** 2
 
 
-FAILING = {
+FAILING: dict[str, tuple[int, Callable[[], tuple[Instances, ...]]]] = {
     "s_2²": (2, lambda: (star(0.0), star(0.05))),
     "s_3²": (3, lambda: (star(0.45),)),
     "s_4²": (4, lambda: (rare_spike(),)),
@@ -130,12 +137,12 @@ FAILING_DOMAINS = {
 """Where each is searched: any family, or stars and rare spikes where few of all that are small break the bound."""
 
 
-def observe_curvature(settings, runner):
+def observe_curvature(settings: Settings, runner: Runner) -> Samples:
     """Observe the curvature at the edge of mean-square stability."""
     return curvature_samples(families(settings, "mean_square"), settings["slope"])
 
 
-def observe_failing(settings, runner):
+def observe_failing(settings: Settings, runner: Runner) -> Samples:
     """s_k² (or its mean over directions) over its bound: settings["case"], then random families at the edge.
 
     Not finite, and so inconclusive, if one of the families should not be stable.
@@ -164,7 +171,7 @@ def observe_failing(settings, runner):
     return Samples(observed, {"notes": samples.given["notes"] | notes})
 
 
-def observe_stars(settings, runner):
+def observe_stars(settings: Settings, runner: Runner) -> Samples:
     """eta² s_2² of singular stars, scaled to SGD's edge of mean-square stability, by number of leaves."""
     from simulate.linear_stability import stable_scale, star_family
 
@@ -175,7 +182,7 @@ def observe_stars(settings, runner):
     return Samples(np.array(found), {"m": np.array(settings["leaves"])})
 
 
-def observe_holding(kinds):
+def observe_holding(kinds: Kinds) -> Callable[[Settings, Runner], dict[str, Samples]]:
     """Return the observation of s_2², s_3², s_4² over their bounds for kinds of families where they hold."""
     return lambda settings, runner: moment_samples(families(settings, "mean_square", kinds), "spread")
 
@@ -188,7 +195,7 @@ FORMULAS = {
 STABLE = r"r(\Sigma\mapsto\mathbb{E}J_i\Sigma J_i)\le1\implies "
 
 
-def failing(name, case, title, share):
+def failing(name: str, case: str, title: str, share: tuple[float, ...]) -> Claim:
     """Return the claim that a bound holds under mean-square stability, which it does not."""
     settings = {"spread": "spread", "case": case, "share": share}
     order = FAILING[case][0]

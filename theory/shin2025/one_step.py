@@ -15,11 +15,13 @@ most a constant times h(a* − h), for all h ≥ 0 (docs/shin2025.md).
 Source. Shin et al. 2025, Theorem 1.
 """
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from theory.claim import Claim, Control, Kind
+from simulate.types import FloatArray
+from theory.claim import Claim, Control, Kind, Samples
 from theory.shin2025.setting import (
     ANY_RADIUS,
     AT_EDGE,
@@ -30,6 +32,7 @@ from theory.shin2025.setting import (
     NOMINAL,
     QUICK,
     SOURCE,
+    Instances,
     families,
     gather,
     largest_curvature,
@@ -37,29 +40,33 @@ from theory.shin2025.setting import (
     searched_domain,
     unit,
 )
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.linear_stability import HessianFamily
 
 
-def curvature_samples(instances, slope):
+def curvature_samples(instances: Sequence[Instances], slope: float) -> Samples:
     """Return a(1 + slope · rho a) over 2/eta, flat."""
 
-    def term(family, eta, rho):
+    def term(family: "HessianFamily", eta: float, rho: float) -> FloatArray:
         a = family.curvature()
         return a * (1.0 + slope * rho * a)
 
     return gather(instances, term, lambda eta, rho: 2.0 / eta)
 
 
-def observe_curvature(settings, runner):
+def observe_curvature(settings: Settings, runner: Runner) -> Samples:
     """Observe the curvature at the edge of one-step stability."""
     return curvature_samples(families(settings, "one_step"), settings["slope"])
 
 
-def observe_moments(settings, runner):
+def observe_moments(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """s_2², s_3², s_4² over their bounds at the edge of one-step stability."""
     return moment_samples(families(settings, "one_step"), "spread")
 
 
-def observe_sgd(settings, runner):
+def observe_sgd(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Curvature and s_2² over SGD's bounds, 2/eta and 1/eta²."""
     instances = families(settings, "one_step")
     return {
@@ -68,10 +75,13 @@ def observe_sgd(settings, runner):
     }
 
 
-def sharp_samples(instances, above, spread, assumed):
+def sharp_samples(
+    instances: Sequence[Instances], above: "Callable[[HessianFamily, float], Any]",
+    spread: "Callable[[HessianFamily], FloatArray]", assumed: float,
+) -> dict[str, Samples]:  # fmt: skip
     """Return above(family, a*)/a*², claimed to be ≤ 0, and spread(family)/(a*/2)², a* that of `assumed` · rho."""
 
-    def edge(eta, rho):
+    def edge(eta: float, rho: float) -> Any:
         return largest_curvature(eta, assumed * rho)
 
     return {
@@ -80,10 +90,10 @@ def sharp_samples(instances, above, spread, assumed):
     }
 
 
-def observe_sharp(settings, runner):
+def observe_sharp(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """lambda_max(M_2 − a* H) and s_2² at the edge of one-step stability."""
 
-    def above(family, a):
+    def above(family: "HessianFamily", a: float) -> Any:
         return np.linalg.eigvalsh(family.moment(2) - a * family.moment(1))[..., -1]
 
     instances = families(settings, "one_step")

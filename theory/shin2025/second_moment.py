@@ -15,14 +15,22 @@ lambda_max(E J_i²): the operator is self-adjoint, and the two are what it makes
 Source. Shin et al. 2025, proof of Theorem 1; the two notions compared: derived here.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Kind, Samples
 from theory.domain import Domain, Range
 from theory.shin2025.setting import FULL, KINDS, NOMINAL, QUICK, SEARCHED, SOURCE, searched
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.linear_stability import HessianFamily
 
 
-def second_moment(family, eta, rho, excess=None):
+def second_moment(family: "HessianFamily", eta: float, rho: float, excess: Sequence[float] | None = None) -> Any:
     """Return the right-hand side; `excess` gives other coefficients of M_k − H^k, k = 2, 3, 4, than its own."""
     H = family.moment(1)
     J = np.eye(H.shape[-1]) - eta * H - eta * rho * (H @ H)
@@ -30,7 +38,7 @@ def second_moment(family, eta, rho, excess=None):
     return J @ J + sum(c * family.excess(k) for k, c in zip((2, 3, 4), coefficients, strict=True))
 
 
-def stacks(settings):
+def stacks(settings: Settings) -> "Iterator[tuple[HessianFamily, float, float]]":
     """Yield (families, eta, rho) of every kind and dimension of the settings, with H_i of order 1/eta."""
     from simulate.linear_stability import draw_families
 
@@ -45,7 +53,7 @@ def stacks(settings):
                     yield family.scaled(1.0 / eta), eta, share * eta
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """E J_i² of random families, every entry, flat; the families are given."""
     from simulate.linear_stability import mean_square_step
 
@@ -53,13 +61,13 @@ def observe(settings, runner):
     return Samples(np.concatenate([np.ravel(mean_square_step(*one)) for one in given]), {"stacks": given})
 
 
-def predict(samples, excess=lambda eta, rho: None):
+def predict(samples: Samples, excess: Callable[[float, float], Any] = lambda eta, rho: None) -> FloatArray:
     """Return the identity's right-hand side at the same families."""
     stacks = samples.given["stacks"]
     return np.concatenate([np.ravel(second_moment(f, eta, rho, excess(eta, rho))) for f, eta, rho in stacks])
 
 
-def observe_notions(settings, runner):
+def observe_notions(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """tr E J²/d over the radius, and the radius over lambda_max(E J²); with what replaces the larger in the control."""
     from simulate.linear_stability import mean_square_growth, mean_square_step
 

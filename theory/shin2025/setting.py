@@ -6,14 +6,20 @@ s_k² = lambda_max(M_k − H^k); a* is the root of a*(1 + rho a*) = 2/eta, the c
 at the edge. Only eta · H and rho/eta matter, and rho is given as a share of eta.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Hypothesis, Samples
 from theory.domain import Domain, Range
+from theory.types import Numbers, Settings
+
+if TYPE_CHECKING:
+    from simulate.linear_stability import HessianFamily
 
 NOMINAL = {"eta": 1.0, "rho": 0.2}
 
@@ -27,7 +33,9 @@ QUICK = {"eta": (1.0, 0.1), "share": (0.05, 0.25, 0.45), "d": (1, 2, 3, 4), "see
 FULL = {"eta": (1.0, 0.1, 7.0), "share": (0.01, 0.05, 0.15, 0.25, 0.35, 0.45), "d": (1, 2, 3, 4, 6), "seeds": 100}
 """Every step, radius over step and dimension with that many families of every kind; see `families`."""
 
-KINDS = (("dense", 1), ("dense", 2), ("dense", 6), ("low-rank", 5), ("commuting", 4), ("rank-one", 7))
+Kinds = tuple[tuple[str, int], ...]
+
+KINDS: Kinds = (("dense", 1), ("dense", 2), ("dense", 6), ("low-rank", 5), ("commuting", 4), ("rank-one", 7))
 """Kinds of random families (`simulate.linear_stability.draw_families`) with their numbers of Hessians."""
 
 SEARCHED = {
@@ -48,12 +56,12 @@ MOMENTS = Range(0.01, 0.6, 0.25)
 COMMUTING, EQUAL_NORM = (("commuting", 2), ("commuting", 5)), (("equal-norm", 7),)
 
 
-def largest_curvature(eta, rho):
+def largest_curvature(eta: Numbers, rho: Numbers) -> Any:
     """Return a*, the root of a(1 + rho a) = 2/eta: 2/eta at rho = 0."""
     return 4.0 / (eta * (1.0 + np.sqrt(1.0 + 8.0 * rho / eta)))
 
 
-def moment_bound(k, eta, rho):
+def moment_bound(k: int, eta: Numbers, rho: Numbers) -> Any:
     """Return the bound on s_k²: 1/(eta(eta − 2 rho)), 1/(2 eta² rho), 1/(eta² rho²) at k = 2, 3, 4."""
     if k == 2:
         return 1.0 / (eta * (eta - 2.0 * rho))
@@ -70,7 +78,10 @@ class Instances:
 
 
 @lru_cache(4)
-def _at_edge(notion, kinds, etas, shares, dimensions, count, seed):
+def _at_edge(
+    notion: str, kinds: Kinds, etas: tuple[float, ...], shares: tuple[float, ...], dimensions: tuple[int, ...],
+    count: int, seed: int,
+) -> tuple[Instances, ...]:  # fmt: skip
     """Random families at the edge of one-step or mean-square stability, every second one somewhere inside."""
     from simulate import linear_stability
     from simulate.streams import stream
@@ -88,7 +99,7 @@ def _at_edge(notion, kinds, etas, shares, dimensions, count, seed):
     return tuple(found)
 
 
-def searched(settings):
+def searched(settings: Settings) -> "HessianFamily":
     """Return a stack of one family by its own numbers: H_i = A_i A_iᵀ + ridge · I, p_i ∝ weights.
 
     The entries of A_i (d, rank), i < n, are the first of `entries`; of commuting Hessians those are the roots of the
@@ -107,13 +118,13 @@ def searched(settings):
     return HessianFamily(A @ np.swapaxes(A, 2, 3) + settings.get("ridge", 0.0) * np.eye(d), p / p.sum())
 
 
-def searched_domain(share=SEARCHED["share"], without=(), **given):
+def searched_domain(share: Range = SEARCHED["share"], without: Sequence[str] = (), **given: Any) -> Domain:
     """Return the domain of a claim: rho/eta within `share`, some coordinates left out, other fields of `Domain`."""
     coordinates = {name: c for name, c in (SEARCHED | {"share": share}).items() if name not in without}
     return Domain(coordinates, letters=lambda s: {"eta": 1.0, "rho": s["share"]}, **given)
 
 
-def families(settings, notion, kinds=KINDS):
+def families(settings: Settings, notion: str, kinds: Kinds = KINDS) -> tuple[Instances, ...]:
     """Return the stacks of random families of settings: `eta`, `share`, `d`, `seeds` of each kind, `seed`.
 
     With `entries` it is the one family that they give (see `searched`), at eta = 1.
@@ -135,37 +146,47 @@ def families(settings, notion, kinds=KINDS):
     return tuple(Instances(one.family.scaled(beyond), one.eta, one.rho) for one in found)
 
 
-def gather(instances, observe, bound):
+def gather(
+    instances: Sequence[Instances], observe: "Callable[[HessianFamily, float, float], FloatArray]",
+    bound: Callable[[float, float], float],
+) -> Samples:  # fmt: skip
     """Return Samples of observe(family, eta, rho) over the bound(eta, rho) they shall not exceed, flat.
 
     Observed and bound are in units of the bound, for eta and rho differ along the points. The notes tell how close
     to 1 the points come.
     """
-    ratios = [np.ravel(observe(one.family, one.eta, one.rho)) / bound(one.eta, one.rho) for one in instances]
-    ratios = np.concatenate(ratios)
+    ratios = np.concatenate(
+        [np.ravel(observe(one.family, one.eta, one.rho)) / bound(one.eta, one.rho) for one in instances]
+    )
     return Samples(ratios, {"notes": {"median slack": float(np.median(1.0 - ratios))}})
 
 
-def moment_samples(instances, spread, orders=(2, 3, 4)):
+def moment_samples(
+    instances: Sequence[Instances], spread: str, orders: Sequence[int] = (2, 3, 4)
+) -> dict[str, Samples]:
     """Return, for every order k, the samples of family.`spread`(k) over its bound; `spread` or `mean_spread`."""
-    return {
-        f"s_{k}²": gather(
+
+    def of(k: int) -> Samples:
+        return gather(
             instances,
-            lambda family, eta, rho, k=k: getattr(family, spread)(k),
-            lambda eta, rho, k=k: moment_bound(k, eta, rho),
+            lambda family, eta, rho: getattr(family, spread)(k),
+            lambda eta, rho: moment_bound(k, eta, rho),
         )
-        for k in orders
-    }
+
+    return {f"s_{k}²": of(k) for k in orders}
 
 
-def climb(score, rng, count, members, dimension, steps):
+def climb(
+    score: "Callable[[HessianFamily], FloatArray]", rng: np.random.Generator, count: int, members: int, dimension: int,
+    steps: int,
+) -> "HessianFamily":  # fmt: skip
     """Return the families (count, n, d, d) that as many random walks uphill in score(families) (count,) end at.
 
     H_i = A Aᵀ + 1e-6 I; a random move of A and of log p_i is kept if the score grew, and its size follows success.
     """
     from simulate.linear_stability import HessianFamily
 
-    def build(A, weights):
+    def build(A: FloatArray, weights: FloatArray) -> "HessianFamily":
         p = np.exp(weights - weights.max(axis=-1, keepdims=True))
         H = A @ np.swapaxes(A, -1, -2) + 1e-6 * np.eye(dimension)
         return HessianFamily(H, p / p.sum(axis=-1, keepdims=True))
@@ -182,7 +203,7 @@ def climb(score, rng, count, members, dimension, steps):
     return build(A, weights)
 
 
-def unit(samples):
+def unit(samples: Samples) -> FloatArray:
     """Return the bound in its own units."""
     return np.ones_like(samples.observed)
 

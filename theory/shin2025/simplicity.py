@@ -18,9 +18,10 @@ import numpy as np
 from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.shin2025.flatness import FULL, QUICK, RELU, log_ratios, observe
 from theory.shin2025.overparameterisation import SOURCE
+from theory.types import Runner, Settings
 
 
-def observe_widest(settings, runner):
+def observe_widest(settings: Settings, runner: Runner) -> Samples:
     """log(GD's / SAM's) of settings["measure"] at the largest width, one a seed."""
     logs, missed = log_ratios({**settings, "widths": settings["widths"][-1:]}, runner, settings["measure"])
     notes = {"GD/SAM": float(np.exp(logs.mean())), "GD above SAM's loss": missed}

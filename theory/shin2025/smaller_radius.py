@@ -14,14 +14,19 @@ Why. The sharp form M_2 ⪯ a* H with a* ≤ 2/eta is one-step stability at rho'
 Source. Shin et al. 2025, on the role of rho in Theorem 1; both answers are ours (docs/shin2025.md).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.domain import Domain, Range
 from theory.shin2025.setting import ANY_RADIUS, AT_EDGE, FULL, NOMINAL, QUICK, families, searched_domain, unit
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.linear_stability import SpikedFamily
 
 SPIKED = {"centre": 2.25, "leaf": 1.0, "spike": 150.0, "share": 0.0015, "weight": 0.5, "leaves": 10**6}
 RHO = 0.01
@@ -30,7 +35,7 @@ RHO = 0.01
 GROWTH = {"one_step": "lambda_max(E J_i²)", "mean_square": "radius of Sigma → E J_i Sigma J_i"}
 
 
-def spiked(notion, family=None, rho=RHO):
+def spiked(notion: str, family: Mapping[str, Any] | None = None, rho: float = RHO) -> "SpikedFamily":
     """Return a spiked family, scaled to the edge where it is not stable at rho; SPIKED is not in one step."""
     from scipy.optimize import brentq
 
@@ -38,16 +43,16 @@ def spiked(notion, family=None, rho=RHO):
 
     given = SpikedFamily(**(family or SPIKED))
 
-    def scaled(c):
+    def scaled(c: float) -> "SpikedFamily":
         return replace(given, centre=c * given.centre, leaf=c * given.leaf, spike=c * given.spike)
 
-    def excess(c):
+    def excess(c: float) -> Any:
         return getattr(scaled(c), f"{notion}_growth")(1.0, rho) - 1.0
 
     return given if excess(1.0) <= 0.0 else scaled(brentq(excess, 1e-9, 1.0, xtol=1e-18))
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Growth at factor · rho of families that are stable at rho, the spiked one first; an axis for every factor."""
     from simulate import linear_stability
 
@@ -62,7 +67,7 @@ def observe(settings, runner):
     return axes
 
 
-def observe_searched(settings, runner):
+def observe_searched(settings: Settings, runner: Runner) -> Samples:
     """Growth at settings["factors"] of rho of one family, searched by its entries, at the edge of stability at rho."""
     from simulate import linear_stability
 
@@ -71,7 +76,7 @@ def observe_searched(settings, runner):
     return Samples(np.array([growth(one.family, one.eta, factor * one.rho) for factor in settings["factors"]]))
 
 
-def observe_spiked(settings, runner):
+def observe_spiked(settings: Settings, runner: Runner) -> Samples:
     """Growth at settings["factors"] of rho of one spiked family, at the edge of stability at rho."""
     family = spiked(settings["notion"], {name: settings[name] for name in SPIKED}, settings["rho"])
     growth = getattr(family, f"{settings['notion']}_growth")
@@ -99,7 +104,7 @@ COMMON: dict[str, Any] = {
 }  # fmt: skip
 
 
-def settings(notion):
+def settings(notion: str) -> dict[str, Any]:
     """Return the quick and full settings for a notion of stability."""
     fixed = {"notion": notion, "factors": FACTORS}
     return {

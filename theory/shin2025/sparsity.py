@@ -15,14 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.shin2025.overparameterisation import CONV, SOURCE, clean_errors
+from theory.types import Runner, Settings
 
 SPARSE = CONV | {"d": 2000, "mu": 2.2, "m": 50, "delta": 0.1}
 WEIGHTS = 5  # delta m
 
 
-def errors(settings, runner, rule):
+def errors(settings: Settings, runner: Runner, rule: str) -> FloatArray:
     """Return clean errors by density, dense first, (1 + densities, seeds)."""
     run = {"mu": SPARSE["mu"], "d": SPARSE["d"]}
     return np.array([
@@ -31,18 +33,18 @@ def errors(settings, runner, rule):
     ])  # fmt: skip
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Gain of the sparse minus that of the dense network, paired by seed, at every density."""
     gain = errors(settings, runner, "sgd") - errors(settings, runner, "sam-then-sgd")
     return _differences(settings, gain)
 
 
-def observe_error(settings, runner):
+def observe_error(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Error of the dense minus that of the sparse network under settings["rule"], times the sign, at every density."""
     return _differences(settings, -settings["sign"] * errors(settings, runner, settings["rule"]))
 
 
-def _differences(settings, values):
+def _differences(settings: Settings, values: FloatArray) -> dict[str, Samples]:
     dense, sparse = values[0], zip(settings["densities"], values[1:], strict=True)
     return {f"delta = {share:g}": Samples(e - dense, {"first": e, "second": dense}) for share, e in sparse}
 

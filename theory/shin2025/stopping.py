@@ -15,9 +15,10 @@ from typing import Any
 
 from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.shin2025.overparameterisation import CONV, MEMORISES, SOURCE, gains
+from theory.types import Runner, Settings
 
 
-def observe_stopping(settings, runner):
+def observe_stopping(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Gain at the larger training loss minus settings["factor"] times the gain at the smaller, at every flip rate."""
     axes = {}
     for p in settings["flip_rates"]:
@@ -26,7 +27,7 @@ def observe_stopping(settings, runner):
     return axes
 
 
-def observe_decay(settings, runner):
+def observe_decay(settings: Settings, runner: Runner) -> Samples:
     """Gain with weight decay minus that without, at equal steps, times settings["sign"]."""
     m, T = settings["width"], settings["steps"]
     with_decay, without = (

@@ -20,17 +20,19 @@ from typing import Any
 
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.chen2023.setting import seeds
 from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.shin2025.overparameterisation import CONV, conv_spec
+from theory.types import Runner, Settings
 
 
-def floor(mu, P=2, sigma_p=1.0):
+def floor(mu: float, P: int = 2, sigma_p: float = 1.0) -> float:
     """Return Phi(−z), z = ‖mu‖/((P−1) sigma_p), within 2 ulps of 1 + z² times itself."""
     return 0.5 * math.erfc(mu / ((P - 1) * sigma_p) / math.sqrt(2.0))
 
 
-def errors(settings, runner, mu):
+def errors(settings: Settings, runner: Runner, mu: float) -> FloatArray:
     """Return the clean errors at the end of SAM's phase, (widths, seeds)."""
     rows = []
     for m in settings["widths"]:
@@ -40,13 +42,13 @@ def errors(settings, runner, mu):
     return np.array(rows)
 
 
-def observe_rate(settings, runner):
+def observe_rate(settings: Settings, runner: Runner) -> Samples:
     """Return the error against m, or with settings["differences"] what it loses from each width to the next."""
     e, x = errors(settings, runner, settings["mu"]), np.array(settings["widths"], float)
     return Samples(e[:-1] - e[1:], {"x": x[:-1]}) if settings["differences"] else Samples(e, {"x": x})
 
 
-def observe_exponents(settings, runner):
+def observe_exponents(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """s in e(m) − e(2m) ∝ m^−s, one a seed, for every ‖mu‖."""
     from theory.interval import slopes
 
@@ -57,7 +59,7 @@ def observe_exponents(settings, runner):
     return axes
 
 
-def observe_floor(settings, runner):
+def observe_floor(settings: Settings, runner: Runner) -> Samples:
     """Return the error at the first and last width."""
     mu, widths = settings["mu"], settings["widths"]
     e = errors({**settings, "widths": (widths[0], widths[-1])}, runner, mu)

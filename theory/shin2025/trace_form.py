@@ -14,11 +14,11 @@ together, each of weight p_i/d, are then a law with E(1 − eta h − eta rho h�
 Source. Ours; repairs Shin et al. 2025, Theorem 1, under mean-square stability.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from theory.claim import Claim, Control, Kind
+from theory.claim import Claim, Control, Kind, Samples
 from theory.shin2025.mean_square import rare_spike, star, unequal_norms
 from theory.shin2025.one_step import SHARP, sharp_samples
 from theory.shin2025.setting import (
@@ -38,9 +38,13 @@ from theory.shin2025.setting import (
     searched_domain,
     unit,
 )
+from theory.types import Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.linear_stability import HessianFamily
 
 
-def climbed(settings, eta=1.0, rho=0.25):
+def climbed(settings: Settings, eta: float = 1.0, rho: float = 0.25) -> tuple[Instances, ...]:
     """Return stacks of families of four Hessians at the edge, d = 2 and 3, driven towards breaking the trace form.
 
     settings["climbers"] for every order, by `setting.climb` in settings["steps"] rounds.
@@ -51,10 +55,10 @@ def climbed(settings, eta=1.0, rho=0.25):
     orders, count = (2, 3, 4), 3 * settings["climbers"]
     target = np.arange(count) % 3
 
-    def at_edge(family):
+    def at_edge(family: "HessianFamily") -> "HessianFamily":
         return family.scaled(stable_scale(family, eta, rho))
 
-    def score(family):
+    def score(family: "HessianFamily") -> Any:
         edge = at_edge(family)
         return np.stack([edge.mean_spread(k) / moment_bound(k, eta, rho) for k in orders])[target, np.arange(count)]
 
@@ -65,23 +69,23 @@ def climbed(settings, eta=1.0, rho=0.25):
     return tuple(found)
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """tr(M_k − H^k)/d over its bound, k = 2, 3, 4: random, climbed and the families that break lambda_max's form."""
     beyond = settings.get("beyond", 1.0)
     if "entries" in settings:
         return moment_samples(families(settings, "mean_square"), "mean_spread")
-    hard = (star(0.05), star(0.45), rare_spike(), *climbed(settings))
-    hard = [Instances(one.family.scaled(beyond), one.eta, one.rho) for one in hard]
+    families_at_edge = (star(0.05), star(0.45), rare_spike(), *climbed(settings))
+    hard = [Instances(one.family.scaled(beyond), one.eta, one.rho) for one in families_at_edge]
     axes = moment_samples((*families(settings, "mean_square"), *hard), "mean_spread")
     for name, samples in moment_samples(hard, "mean_spread").items():
         axes[name].given["notes"]["largest, climbed"] = float(samples.observed.max())
     return axes
 
 
-def observe_sharp(settings, runner):
+def observe_sharp(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """tr(M_2 − a* H)/d and tr(M_2 − H²)/d at the edge, and at SGD's counterexamples."""
 
-    def above(family, a):
+    def above(family: "HessianFamily", a: float) -> Any:
         return np.trace(family.moment(2) - a * family.moment(1), axis1=-2, axis2=-1) / family.hessians.shape[-1]
 
     hard = () if "entries" in settings else (star(0.0), star(0.05), star(0.45), unequal_norms())

@@ -14,19 +14,26 @@ A spike of height h costs SGD eta² p h² and adds p h³, p h⁴.
 Source. Shin et al. 2025, the reading of Theorem 1; the exact values are ours.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.claim import Claim, Control, Kind, Samples
 from theory.domain import Domain, Range
 from theory.shin2025.setting import KINDS, NOMINAL, SOURCE, largest_curvature, moment_bound
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.linear_stability import HessianFamily
 
 
-def largest_spread(eta, rho):
+def largest_spread(eta: Numbers, rho: Numbers) -> Any:
     """Return (a*/2)², the largest s_2² under one-step stability."""
     return (0.5 * largest_curvature(eta, rho)) ** 2
 
 
-def moment_problem(k, rho, grid):
+def moment_problem(k: int, rho: float, grid: int) -> float:
     """Return sup E h^k − (E h)^k over laws on a grid of `grid` points with E(1 − h − rho h²)² ≤ 1 (eta = 1).
 
     A linear programme in the law at every mean m, and a search for the best m; nothing of the closed form enters.
@@ -37,20 +44,21 @@ def moment_problem(k, rho, grid):
     h = np.linspace(0.0, top, grid)
     growth = (1.0 - h - rho * h**2) ** 2 - 1.0
 
-    def shortfall(m):
+    def shortfall(m: float) -> float:
         found = linprog(-(h**k), A_ub=growth[None], b_ub=[0.0], A_eq=np.stack([h, np.ones(grid)]), b_eq=[m, 1.0])
         return found.fun + m**k if found.status == 0 else 1.0 + m
 
-    return -minimize_scalar(shortfall, bounds=(0.0, top / 4.0), method="bounded", options={"xatol": 1e-7}).fun
+    found = minimize_scalar(shortfall, bounds=(0.0, top / 4.0), method="bounded", options={"xatol": 1e-7})
+    return -float(found.fun)
 
 
-def observe_largest(settings, runner):
+def observe_largest(settings: Settings, runner: Runner) -> Samples:
     """Solve the moment problem at every rho/eta."""
     found = [moment_problem(2, share, settings["grid"]) for share in settings["share"]]
     return Samples(np.array(found), {"share": np.array(settings["share"])})
 
 
-def observe_edge(settings, runner):
+def observe_edge(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """s_2² at the edge of one-step stability at one rho less that at the next, mean over kinds and dimensions."""
     from simulate.linear_stability import draw_families, one_step_growth, stable_scale
 
@@ -66,7 +74,7 @@ def observe_edge(settings, runner):
     return axes
 
 
-def observe_spikes(settings, runner):
+def observe_spikes(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """s_3² and s_4² of SGD's edge with a spike of probability p → 0 beside a tame random family: (p, seeds)."""
     from simulate.linear_stability import HessianFamily, draw_families, one_step_growth
     from simulate.streams import stream
@@ -77,11 +85,11 @@ def observe_spikes(settings, runner):
     g = stream("spikes", settings["seed"], count=count, dimension=d).standard_normal((count, d))
     g /= np.linalg.norm(g, axis=1, keepdims=True)
     spike = (g[:, :, None] * g[:, None, :])[:, None]
-    axes = {"s_3²": [], "s_4²": []}
+    axes: dict[str, list[FloatArray]] = {"s_3²": [], "s_4²": []}
     for p in settings["p"]:
         weights = np.concatenate([np.full((count, 1), p), (1.0 - p) * tame.probabilities], axis=1)
 
-        def family(height, weights=weights):
+        def family(height: FloatArray, weights: FloatArray = weights) -> "HessianFamily":
             spikes = height[:, None, None, None] * spike
             return HessianFamily(np.concatenate([spikes, tame.hessians], axis=1), weights)
 

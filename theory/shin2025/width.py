@@ -26,16 +26,17 @@ import numpy as np
 from theory.chen2023.setting import seeds
 from theory.claim import Claim, Control, Kind, Outcome, Samples
 from theory.shin2025.overparameterisation import CONV, MEMORISES, SOURCE, clean_errors, conv_spec, gains
+from theory.types import Runner, Settings
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """Gain at the second of two widths minus that at the first, paired by seed; tau is rescaled or fixed."""
     tau_width = settings.get("tau_width")
     narrow, wide = (gains(settings, runner, m, tau_width=tau_width) for m in settings["widths"])
     return Samples(wide - narrow, {"first": wide, "second": narrow})
 
 
-def observe_noise(settings, runner):
+def observe_noise(settings: Settings, runner: Runner) -> dict[str, Samples]:
     """Gain at the larger flip rate minus that at the smaller, paired by seed, at every width."""
     axes = {}
     for m in settings["widths"]:
@@ -44,13 +45,13 @@ def observe_noise(settings, runner):
     return axes
 
 
-def observe_noise_trend(settings, runner):
+def observe_noise_trend(settings: Settings, runner: Runner) -> Samples:
     """Return what the larger flip rate adds to the gain's growth between two widths, paired by seed."""
     narrow, wide = (axis.observed for axis in observe_noise(settings, runner).values())
     return Samples(wide - narrow, {"first": wide, "second": narrow})
 
 
-def observe_onset(settings, runner):
+def observe_onset(settings: Settings, runner: Runner) -> Samples:
     """Return the radius at which half the gain is there: that of the clean error half-way from GD's to 0.
 
     One bisection for each width and seed, (widths, seeds), from a bracket about settings["tau"] · √m.
@@ -59,7 +60,9 @@ def observe_onset(settings, runner):
 
     widths = np.array(settings["widths"])
     level = 0.5 * float(np.mean([clean_errors(settings, runner, m, "sgd") for m in widths.tolist()]))
-    points = [lambda tau, m=m, s=s: [conv_spec(s, m, radius=tau)] for m in widths.tolist() for s in seeds(settings)]
+    points: list[Any] = [
+        lambda tau, m=m, s=s: [conv_spec(s, m, radius=tau)] for m in widths.tolist() for s in seeds(settings)
+    ]
     middle = np.repeat(settings["tau"] * np.sqrt(widths), settings["seeds"])
     found = critical_values(runner, points, level, middle[:, None] * [1.0 / 3.0, 3.0], settings["halvings"])
     return Samples(found.reshape(len(widths), -1), {"x": widths.astype(float), "notes": {"level": level}})
@@ -73,7 +76,7 @@ COMMON: dict[str, Any] = {
     "tolerance_reason": "the margin is in the claim",
 }
 NARROW: dict[str, Any] = {"quick": {"widths": (3, 10), "seeds": 64}, "full": {"widths": (3, 10), "seeds": 400}}
-WIDE: dict[str, Any] = {"quick": {"widths": (10, 100), "seeds": 32}, "full": {"widths": (10, 300), "seeds": 64}}
+WIDE: dict[str, Any] = {"quick": {"widths": (10, 100), "seeds": 64}, "full": {"widths": (10, 300), "seeds": 96}}
 
 CLAIMS = (
     Claim(

@@ -22,29 +22,35 @@ point is at c + rho = 2 rho/(2 − gamma lam), and there the gradient has the pa
 Source. Wen, Ma & Li 2023, for (1) and (2) on smooth manifolds of minimisers; the other two are ours.
 """
 
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from theory.claim import Claim, Control, Hypothesis, Kind, Samples
+from simulate.types import FloatArray
+from theory.claim import Claim, Control, Hypothesis, Kind, Prediction, Samples
+from theory.types import Numbers, Runner, Settings
+
+if TYPE_CHECKING:
+    from simulate.diagonal import DiagonalNetwork
 
 
-def top_rate(given):
+def top_rate(given: Mapping[str, Any]) -> Any:
     """Return −2 ∂lam/∂s_j, of log w₊w₋ per step and gamma rho²."""
     return -2.0 * given["top"]
 
 
-def trace_rate(given):
+def trace_rate(given: Mapping[str, Any]) -> Any:
     """Return −2 ∂tr K/∂s_j: the sum over the samples."""
     return -2.0 * given["samples"].sum(axis=1)
 
 
-def amplification(u):
+def amplification(u: Numbers) -> Any:
     """Return (2/(2 − u))², u = gamma lam: the square of the perturbed point's distance over rho."""
     return (2.0 / (2.0 - u)) ** 2
 
 
-def networks(settings):
+def networks(settings: Settings) -> "Iterator[tuple[DiagonalNetwork, FloatArray, np.random.Generator]]":
     """Yield (network at an interpolator, its X, generator): n = 2 … 4 samples of d = 2n features.
 
     Gradient descent from w₊ = w₋ = ½ has taken it there. `disjoint` samples have two features each and none in common.
@@ -62,20 +68,20 @@ def networks(settings):
             X *= np.kron(np.eye(n), np.ones((1, 2)))
         none = np.empty((0, 2 * n))
         network = DiagonalNetwork(RegressionInstance(X, y, none, np.empty(0), None), 0.5)
-        gamma = 0.02 * n / np.linalg.norm(X, 2) ** 2
+        gamma = float(0.02 * n / np.linalg.norm(X, 2) ** 2)
         spec = DiagonalSpec(rule="gd", step_size=gamma, max_steps=200_000, stop_loss=1e-24)
         if train_network(spec, network)[0] == "stopped":
             yield network, X, rng
 
 
-def curvatures(network, X):
+def curvatures(network: "DiagonalNetwork", X: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return K's eigenvalues (n,), rising, ∂lam/∂s (d,), lam_i (n,) and the samples' parts of ∂tr K/∂s (n, d)."""
     s, n = (network.weights**2).sum(axis=0), len(X)
     values, vectors = np.linalg.eigh(2.0 / n * (X * s) @ X.T)
     return values, 2.0 / n * (X.T @ vectors[:, -1]) ** 2, 2.0 * X**2 @ s, 2.0 / n * X**2
 
 
-def observe(settings, runner):
+def observe(settings: Settings, runner: Runner) -> Samples:
     """d log(w₊w₋) a step, over gamma rho² and the mean of X², after the two-cycle is reached: (coordinates,).
 
     gamma times the largest curvature is settings["u"], or uniform in 0.2 … 1.6 where that is None.
@@ -83,7 +89,8 @@ def observe(settings, runner):
     from simulate.diagonal_run import DiagonalSpec, train_network
 
     rho, one = settings["rho"], settings["rule"] == "stochastic-1-sam"
-    observed, given = [], {name: [] for name in ("top", "samples", "u", "sample u")}
+    observed: list[FloatArray] = []
+    given: dict[str, list[FloatArray]] = {name: [] for name in ("top", "samples", "u", "sample u")}
     for network, X, rng in networks(settings):
         n = len(X)
         values, _, each, _ = curvatures(network, X)
@@ -108,12 +115,12 @@ def observe(settings, runner):
     return Samples(np.concatenate(observed), {name: np.concatenate(values) for name, values in given.items()})
 
 
-def amplified_trace(given):
+def amplified_trace(given: Mapping[str, Any]) -> Any:
     """Return `trace_rate` with each sample's part amplified."""
     return trace_rate({"samples": given["samples"] * amplification(given["sample u"])})
 
 
-def on(form):
+def on(form: Callable[[Mapping[str, Any]], Any]) -> Prediction:
     """Return the prediction of a form of what is given."""
     return lambda samples: form(samples.given)
 
