@@ -157,6 +157,17 @@ def test_links_lead_somewhere(document):
         assert not heading or heading in anchors(found.read_text()), target
 
 
+FILE = re.compile(r"\b(?:benchmarks|docs|figures|simulate|tests|theory)/[\w/.-]+\.(?:json|md|png|py|toml)\b")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_named_files_exist(document):
+    """All but those that an example makes, which is run elsewhere."""
+    made = "quartic" if document.name == "architecture.md" else "nothing"
+    named = {name for name in FILE.findall(document.read_text()) if made not in name}
+    assert not {name for name in named if not (ROOT / name).exists() and not (document.parent / name).exists()}
+
+
 def test_the_index_has_every_page():
     """docs/README.md links all of docs/."""
     linked = set(re.findall(r"\]\(([^)#]+)\)", (DOCS / "README.md").read_text()))
