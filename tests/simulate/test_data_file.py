@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import torn
+from trap import Trap
 
 import sharpbounds
 from simulate.data_file import read_arrays
@@ -74,21 +75,6 @@ def test_key_at_fault_is_named(path, key, arrays):
     np.savez(path, **arrays)
     with pytest.raises(ParameterError, match=rf"\b{key}\b"):
         read(path)
-
-
-class Trap:
-    """Marks its class when it is unpickled."""
-
-    sprung = False
-
-    def __reduce__(self):
-        """Unpickle by calling `spring`."""
-        return spring, ()
-
-
-def spring():
-    Trap.sprung = True
-    return Trap()
 
 
 @pytest.mark.parametrize("key", ["X", "y", "w"])

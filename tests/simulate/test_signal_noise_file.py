@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from trap import Trap
 
 from simulate.conv_run import ConvSpec, VectorFile, build_network, run
 from simulate.signal_noise import (
@@ -121,21 +122,6 @@ def test_patches_that_contradict_the_noise_are_named(tmp_path, patches):
     path = saved(tmp_path, noise=np.ones((4, 1, 3)), patches=patches)
     with pytest.raises(ValueError, match="patches"):
         load_instance(path, 2, 0.3, 5)
-
-
-class Trap:
-    """Marks its class when it is unpickled."""
-
-    sprung = False
-
-    def __reduce__(self):
-        """Unpickle by calling `spring`."""
-        return spring, ()
-
-
-def spring():
-    Trap.sprung = True
-    return Trap()
 
 
 @pytest.mark.parametrize("key", ["mu", "labels", "eta"])
