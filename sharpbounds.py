@@ -144,4 +144,4 @@ main = _group(
 main = click.version_option(package_name="sharpbounds")(main)
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="sharpbounds")

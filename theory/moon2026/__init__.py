@@ -4,13 +4,14 @@ from theory.claim import Paper
 
 PAPER = Paper(
     key="moon2026",
-    title="Minor First, Major Last",
-    authors="Moon, Si, Yun",
-    venue="arXiv 2026",
+    title="Minor First, Major Last: A Depth-Induced Implicit Bias of Sharpness-Aware Minimization",
+    authors="Chaewon Moon, Dongkuk Si, Chulhee Yun",
+    venue="ICLR 2026",
     arxiv="2603.08290",
-    bibtex="""@misc{moon2026minor,
-  title     = {Minor First, Major Last},
-  author    = {Moon and Si and Yun},
+    bibtex="""@inproceedings{moon2026minor,
+  title     = {Minor First, Major Last: A Depth-Induced Implicit Bias of Sharpness-Aware Minimization},
+  author    = {Moon, Chaewon and Si, Dongkuk and Yun, Chulhee},
+  booktitle = {International Conference on Learning Representations},
   year      = {2026},
   note      = {arXiv:2603.08290}
 }""",
