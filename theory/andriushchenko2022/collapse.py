@@ -18,7 +18,7 @@ Source. Ours (derived above).
 import numpy as np
 
 from simulate.types import BoolArray, FloatArray
-from theory.andriushchenko2022.setting import NOMINAL, flow_rule, regression, seeds
+from theory.andriushchenko2022.setting import NOMINAL, SMALL_ALPHA, flow_rule, regression, seeds
 from theory.claim import Claim, Control, Kind, Samples
 from theory.types import Runner, Settings
 
@@ -72,7 +72,7 @@ CLAIMS = (
         formula=r"\rho_c=\max_j\frac{|\sum_bp_bg_b|_j}{(\sum_bp_bg_b^2)_j} \qquad g_b=\frac{X_b^\top y_b}{m_b}",
         source="derived here (this file)",
         kind=Kind.IDENTITY,
-        hypotheses=(),
+        hypotheses=(SMALL_ALPHA,),
         parameters=NOMINAL | {"alpha": 1e-6},
         observe=observe,
         predict=lambda samples: np.ones(len(samples.observed)),

@@ -46,7 +46,7 @@ def specs_of(settings: Settings, rule: str, gamma: float | None, **run: Any) -> 
 def beta_errors(
     settings: Settings, runner: Runner, rule: str, flow: str, radius: float, flow_radius: Callable[[float], float]
 ) -> FloatArray:
-    """Return max |beta − beta of the flow| at the end, (gamma, seeds); the flow's radius may depend on gamma."""
+    """Return max_j |beta_j − that of the flow| at the end, (gamma, seeds); the flow's radius may depend on gamma."""
     rows = []
     for gamma in settings["gamma"]:
         steps = runner.run(specs_of(settings, rule, gamma, radius=radius))
@@ -114,8 +114,8 @@ CLAIMS = (
     Claim(
         id="andriushchenko2022/flow-order",
         title="Discrete rules follow their flows to order gamma",
-        statement="max |beta_k − beta(gamma k)| ∝ gamma as gamma → 0 for GD, n-SAM and 1-SAM",
-        formula=r"\max_k|\beta_k-\beta(\gamma k)|\propto\gamma",
+        statement="max_j |beta_k − beta(gamma k)|_j ∝ gamma at gamma k = 10 as gamma → 0 for GD, n-SAM and 1-SAM",
+        formula=r"\lVert\beta_k-\beta(\gamma k)\rVert_\infty\propto\gamma \qquad \gamma k=10",
         source="Andriushchenko & Flammarion 2022, Section 4, which studies the flows",
         kind=Kind.RATE,
         observe=observe_order,
@@ -158,8 +158,8 @@ CLAIMS = (
     Claim(
         id="andriushchenko2022/gd-follows-n-sam",
         title="GD with steps gamma follows the n-SAM flow at rho = gamma/2",
-        statement="max |beta_k − beta_{n-SAM, rho = gamma/2}(gamma k)| ∝ gamma² as gamma → 0",
-        formula=r"\max_k|\beta_k-\beta_{\rho=\gamma/2}(\gamma k)|\propto\gamma^2",
+        statement="max_j |beta_k − beta_{n-SAM, rho = gamma/2}(gamma k)|_j ∝ gamma² at gamma k = 10 as gamma → 0",
+        formula=r"\lVert\beta_k-\beta_{\rho=\gamma/2}(\gamma k)\rVert_\infty\propto\gamma^2 \qquad \gamma k=10",
         source="derived here (this file), after Barrett & Dherin 2021",
         kind=Kind.RATE,
         observe=observe_implicit,

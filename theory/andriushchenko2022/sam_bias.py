@@ -114,7 +114,7 @@ CLAIMS = (
     Claim(
         id="andriushchenko2022/sam-bias",
         title="SAM finds the potential's minimiser at alpha_eff",
-        statement="lim beta(t) = argmin phi_{alpha_eff}(beta) s.t. X beta = y, exact in rho, for n-, m- and 1-SAM",
+        statement="a limit with X beta = y is argmin phi_{alpha_eff}(beta) s.t. X beta = y: n-, m- and 1-SAM, any rho",
         formula=(
             r"\lim_{t\to\infty}\beta(t)=\operatorname{arg}\min_{X\beta=y}\phi_{\alpha_{\mathrm{eff}}}(\beta) \qquad "
             r"\alpha_{\mathrm{eff}}=\alpha\exp\left(-\rho\int_0^\infty\sum_bp_b\,g_b\tilde g_b\,dt\right)"

@@ -26,7 +26,7 @@ REALISABLE = Hypothesis(
     lambda a: a["d"] / a["n"],
 )  # fmt: skip
 SPARSE = Hypothesis("sparse", "r ≪ n: the teacher can be found from n samples", lambda a: a["n"] / a["r"])
-SMALL_ALPHA = Hypothesis("alpha", "alpha → 0, the sparse regime", lambda a: 1.0 / a["alpha"])
+SMALL_ALPHA = Hypothesis("alpha", "alpha → 0", lambda a: 1.0 / a["alpha"])
 SMALL_RHO = Hypothesis("rho", "rho → 0, the first-order regime", lambda a: 1.0 / max(a["rho"], 1e-200))
 WIDE = Hypothesis("wide", "d ≫ n: rows nearly orthogonal", lambda a: a["d"] / a["n"])
 
