@@ -19,6 +19,7 @@ from theory.oikonomou2025.constant_steps import RARE, linear_rate, rare_constant
 from theory.oikonomou2025.decreasing_steps import decreasing_bound, first_decreasing
 from theory.oikonomou2025.nonconvex import curvature_cost, gradient_bound, random_steps
 from theory.oikonomou2025.setting import Constants, constants
+from theory.registry import claims
 
 UNIT = st.floats(0.0, 1.0)
 
@@ -91,6 +92,23 @@ def test_caps_at_special_values():
     quiet = replace(c, C=0.0)
     assert quiet.floor(0.1, 0.2, 0.0) == quiet.sharper_floor(0.1, 0.2, 0.0) == 0.0
     assert linear_rate(3.0, 0.1, 0.5, 2, 0.25) == pytest.approx(0.95**2 * 3.0 + 0.25)
+
+
+def test_scope_of_the_sharper_floor():
+    """SAM takes any radius, at steps below the cap; elsewhere none that leaves no step."""
+    claim = claims()["oikonomou2025/constant-steps-sharper"]
+    cap = Constants(1.0, 0.1, 1.0, 0.0, 0.0).sharper_step_cap
+    for rho, lam in ((1e6, 1.0), (0.05, 0.5)):
+        assert claim.in_scope(rho=rho, lam=lam, gamma=cap(rho, lam))
+        assert not claim.in_scope(rho=rho, lam=lam, gamma=1.01 * cap(rho, lam))
+    assert not claim.in_scope(rho=0.2, lam=0.5, gamma=1e-9)
+
+
+def test_full_gradients_allow_radii_up_to_a_third():
+    claim = claims()["oikonomou2025/worst-case"]
+    for mu in (0.01, 0.5):
+        assert claim.in_scope(mu=mu, rho=0.33, gamma=1e-3)
+        assert not claim.in_scope(mu=mu, rho=0.34, gamma=1e-3)
 
 
 @given(some_constants(), st.floats(0.02, 50.0), UNIT)

@@ -40,7 +40,15 @@ from theory.finite_sums import (
     searched,
     slack_notes,
 )
-from theory.oikonomou2025.setting import NOMINAL, SMALL_RADIUS, SMALL_STEP, SMOOTH_DRAWS, Constants, constants
+from theory.oikonomou2025.setting import (
+    NOMINAL,
+    SHARPER_STEP,
+    SMALL_RADIUS,
+    SMALL_STEP,
+    SMOOTH_DRAWS,
+    Constants,
+    constants,
+)
 from theory.types import Numbers, Runner, Settings
 
 if TYPE_CHECKING:
@@ -369,14 +377,14 @@ CLAIMS = (
             r"N'=\frac L\mu\left(C\left[\gamma+\frac{\rho(1-\lambda)}{2}+2L^2\gamma\rho^2(1-\lambda)^2\right]"
             r"+2L\rho^2\lambda^2(1+L\gamma)\right)"
         ),
-        hypotheses=(SMOOTH_DRAWS,),
+        hypotheses=(SHARPER_STEP, SMOOTH_DRAWS),
         observe=observe,
         control=Control("no floor", predict_no_floor),
         quick={"form": "sharper", **SIZES["quick"]},
         full={"form": "sharper", **SIZES["full"]},
         domain=STEPS_DOMAIN,
         ours=True,
-        **COMMON,
+        **COMMON | {"parameters": NOMINAL | {"lam": 1.0, "rho": 2.0, "gamma": 0.03}},
         **BOUND,
     ),
     Claim(

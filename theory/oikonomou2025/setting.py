@@ -106,6 +106,10 @@ SMALL_STEP = Hypothesis(
     "step", "gamma ≤ gamma*(rho)", _margin(lambda c, rho, gamma, lam: c.step_cap(rho, lam) / max(gamma, 1e-200)),
     required=1.0,
 )  # fmt: skip
+SHARPER_STEP = Hypothesis(
+    "step", "gamma ≤ the sharper cap, which is positive at small enough rho",
+    _margin(lambda c, rho, gamma, lam: c.sharper_step_cap(rho, lam) / max(gamma, 1e-200)), required=1.0,
+)  # fmt: skip
 SMOOTH_DRAWS = Hypothesis(
     "smooth", "L ≥ L_S, the largest Lip(g_S), and L ≥ Lip(∇f)", lambda a: a["L"] / a["L_S"], required=1.0
 )

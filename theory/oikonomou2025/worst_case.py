@@ -42,7 +42,7 @@ CLAIMS = (
         formula=r"f(x_k)-f^*\le(1-\gamma\mu)^k(f(x_0)-f^*) \qquad \gamma=\frac{1-3\beta\rho}{2\beta(1+2\beta^2\rho^2)}",
         source="Oikonomou & Loizou 2025, Theorem 3.2",
         hypotheses=(SMALL_RADIUS, SMALL_STEP),
-        parameters=NOMINAL,
+        parameters=NOMINAL | {"lam": 0.0, "D": lambda a: a["mu"], "rho": 0.3, "gamma": 0.04},
         observe=observe,
         predict=share_of_bound(1.0),
         control=Control("four times the rate", lambda samples: samples.given["bound"] ** 4),
