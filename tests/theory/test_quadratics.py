@@ -190,6 +190,13 @@ def test_scopes_of_the_two_forms():
             assert not other.in_scope(a=a, b=b, rho=rho)
 
 
+def test_there_is_a_cycle_to_sit_at_the_edge_only_below_two():
+    for name in ("two-cycle", "cycle-at-the-edge"):
+        claim = claims()[f"quadratics/{name}"]
+        assert claim.in_scope(eta=1.99)
+        assert not claim.in_scope(eta=2.01)
+
+
 def test_show_answers_for_ones_own_numbers():
     def shown(*words):
         return CliRunner().invoke(main, ["show", *words]).output

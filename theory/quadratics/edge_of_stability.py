@@ -38,7 +38,7 @@ from theory.quadratics.setting import (
     seeds,
     spectrum,
 )
-from theory.quadratics.two_cycle import DOMAIN, cycles
+from theory.quadratics.two_cycle import DOMAIN, STABLE, cycles
 from theory.types import Numbers, Runner, Settings
 
 
@@ -109,7 +109,6 @@ def observe_cycle(settings: Settings, runner: Runner) -> Samples:
 
 COMMON: dict[str, Any] = {
     "kind": Kind.IDENTITY,
-    "hypotheses": (),
     "parameters": NOMINAL,
     "predict": lambda samples: np.ones(len(samples.observed)),
 }
@@ -124,6 +123,7 @@ CLAIMS = (
             r"+\frac{8\rho}{\eta\lVert g\rVert}}-1\right)"
         ),
         source="Long & Bartlett 2024, the SAM-edge",
+        hypotheses=(),
         observe=observe_step,
         tolerance=1e-10,
         tolerance_reason="the last bracket of the bisection",
@@ -139,6 +139,7 @@ CLAIMS = (
         statement="at the two-cycle's gradient norm the SAM-edge is lam_max, wherever in 0 … 2/eta that is",
         formula=r"\lambda_c(\lVert g\rVert)=\lambda_{\max}",
         source="derived here (this file)",
+        hypotheses=(STABLE,),
         observe=observe_cycle,
         tolerance=1e-12,
         tolerance_reason="rounding",

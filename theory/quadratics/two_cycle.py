@@ -74,6 +74,7 @@ def letters(settings: Settings) -> dict[str, float]:
     return {"eta": settings["eta lam"] / settings["lam"], "lam": settings["lam"], "rho": settings["rho"]}
 
 
+STABLE = Hypothesis("eta", "eta lam_max < 2", lambda a: 2.0 / max(a["eta"] * a["lam"], 1e-200), 1.0)
 DOMAIN = Domain(
     SEARCHED | {"eta lam": Range(0.05, 1.95, 1.0), "norm/c": Range(0.01, 100.0, 1.0, log=True)},
     letters=letters,
@@ -107,7 +108,7 @@ CLAIMS = (
         ),
         source="Bartlett, Long & Bousquet 2023, the quadratic case; here for every eta lam_max < 2",
         kind=Kind.IDENTITY,
-        hypotheses=(Hypothesis("eta", "eta lam_max < 2", lambda a: 2.0 / max(a["eta"] * a["lam"], 1e-200), 1.0),),
+        hypotheses=(STABLE,),
         parameters=NOMINAL,
         observe=observe,
         predict=lambda samples: np.ones(len(samples.observed)),
