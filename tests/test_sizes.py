@@ -13,7 +13,6 @@ FILES.append(ROOT / "sharpbounds.py")
 LINES, BODY = 400, 50
 LONGER = {  # a file, or a function of one, and its lines
     # one loop each, over a state of ten arrays or more: its parts would be handed all of them
-    "simulate/diagonal_flow.py integrate_flow": 62,
     "simulate/effective_process.py run_effective_process": 89,
     "simulate/limit_system.py run_limit_system": 74,
 }
