@@ -13,6 +13,9 @@ VENV ?= .venv
 RUN ?= $(VENV)/bin/python
 READY := $(VENV)/.ready
 UV := $(VENV)/bin/uv
+# the tests are shared out to so many processes, mostly by file, so that what a file sets up is set up once
+TESTERS ?= 2
+PYTEST = -m pytest --numprocesses $(TESTERS) --dist worksteal
 
 .PHONY: verify report test coverage covered mutants verdicts lint theorems figures accuracy drift bench dist-check
 .PHONY: test-lowest clean
@@ -24,7 +27,7 @@ report: $(READY)
 	$(VENV)/bin/sharpbounds report --quick --archive report.zip
 
 test: lint
-	$(RUN) -m pytest
+	$(RUN) $(PYTEST)
 
 # the check of every theorem is a test as well, of what it observes
 coverage: $(READY)
@@ -73,7 +76,7 @@ dist-check: $(READY)
 test-lowest: $(READY)
 	$(UV) venv --quiet --clear --python $(PYTHON) build/lowest
 	$(UV) pip install --quiet --python build/lowest --resolution lowest-direct --editable '.[test]'
-	build/lowest/bin/python -m pytest -W ignore::DeprecationWarning
+	build/lowest/bin/python $(PYTEST) -W ignore::DeprecationWarning
 
 drift: $(READY)
 	$(VENV)/bin/python tests/drift.py

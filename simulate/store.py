@@ -182,6 +182,8 @@ def _offsets(sizes: Iterable[int]) -> pa.Array:
 
 def _decode(row: pa.Table) -> Result:
     plain = {name: row[name][0].as_py() for name in ("model", "status", "steps")}
+    if row["arrays"].null_count:
+        raise ValueError("no arrays")
     names, packed = row["arrays"][0].values.flatten()
     kinds, shapes, values = packed.flatten()
     first, flat = values.offsets.to_numpy(), values.values.to_numpy()

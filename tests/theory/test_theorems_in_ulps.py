@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from forms_of_convergence import FORMS as CONVERGENCE
+from forms_of_further import FORMS as FURTHER
 from forms_of_networks import FORMS as NETWORKS
 from mpmath import mp, mpf
 from ulps import Form, assert_promises, root, spread, table
@@ -226,7 +227,7 @@ form(
 )
 
 
-EVERY = [*NETWORKS, *CONVERGENCE, *FORMS]
+EVERY = [*NETWORKS, *CONVERGENCE, *FURTHER, *FORMS]
 
 
 @pytest.mark.parametrize("form", EVERY, ids=str)
