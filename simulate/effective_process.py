@@ -219,7 +219,7 @@ def run_effective_process(
     own: half the expectations over all samples become sums over a class's. Without, both halves are one population.
     """
     n, m, max_steps = integer("samples", samples, 2), integer("m", m, 2), integer("max_steps", max_steps, 1)
-    c, e0, start, met = real("c", c), real("e0", e0, strict=True), real("start", start), real("met", met)
+    c, e0, start, met = real("c", c, strict=True), real("e0", e0, strict=True), real("start", start), real("met", met)
     p, eps = real("p", p, below=0.5), real("eps", eps, strict=True)
     rng = stream("effective-process", seed, samples=n, width=m)
     z, u = rng.standard_normal((2, n, m)), rng.standard_normal((n, 1))
