@@ -7,7 +7,8 @@ with the module's G and Q over all rows. The tail is stiff, the time to reach it
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -64,6 +65,32 @@ def realisable_part(X: FloatArray, y: FloatArray) -> tuple[FloatArray, bool]:
     return projection, False
 
 
+@dataclass(frozen=True)
+class _Goal:
+    """What ends a flow: ‖X beta − target‖ at most `near` or beyond `far`, or no log weight above `gone` (2d,).
+
+    Where there is no `limit` nearness is no end: blocks go on moving the weights.
+    """
+
+    X: FloatArray
+    target: FloatArray
+    limit: bool
+    near: float
+    far: float
+    gone: FloatArray
+
+    def reached(self, state: FloatArray) -> str | None:
+        """Return the status of a flow at `state` if that is its end."""
+        d = self.X.shape[1]
+        beta = np.exp(2.0 * state[:d]) - np.exp(2.0 * state[d : 2 * d])
+        distance = np.linalg.norm(self.X @ beta - self.target)
+        if not distance <= self.far < np.inf:
+            return "diverged"
+        if self.limit and distance <= self.near:
+            return "stopped"
+        return "collapsed" if (state[: 2 * d] < self.gone).all() else None
+
+
 def integrate_flow(
     instance: RegressionInstance, alpha: ArrayLike, rule: Rule, max_time: float, residual: float,
     record: Iterable[float] = (), with_sharpness: bool = False,
@@ -81,65 +108,64 @@ def integrate_flow(
     X, y = instance.X, instance.y
     n, d = X.shape
     integer("dimension (d) of a flow", d, 1, LARGEST_DIMENSION)
-    scale = initial_scale(alpha, d)
+    start = np.concatenate([np.tile(np.log(initial_scale(alpha, d)), 2), np.zeros(d + 1)])
     block = rule.block or n
     target, realisable = realisable_part(X, y)
-    no_limit = not realisable and rule.radius > 0.0 and block < n
-    XP, rows = padded(X), np.arange(n)
-    data = XP, powers_of(X), padded(y), rows
+    limit = realisable or rule.radius == 0.0 or block >= n
+    size = float(np.linalg.norm(y))
+    far = DIVERGENCE * size  # of the residual: its square is what the loss is
+    goal = _Goal(X, target, limit, residual * size, far, start[: 2 * d] + np.log(COLLAPSE))
+    status, states = _follow(_field(X, y, block, rule.radius), start, goal, max_time, record)
+    return status, states[-1][1], _history(instance, rule, start, states, with_sharpness)
+
+
+def _field(X: FloatArray, y: FloatArray, block: int, radius: float) -> Callable[[float, FloatArray], FloatArray]:
+    """Return `flow_field` as a function of time and state."""
+    n, XP = len(y), padded(X)
+    data = XP, powers_of(X), padded(y), np.arange(n)
     scratch = padded(np.zeros((3, n))), *np.zeros((7, XP.shape[1]))
 
     def field(_: float, state: FloatArray) -> FloatArray:
         derivative = np.empty_like(state)
-        flow_field(state, *data, block, rule.radius, derivative, *scratch)
+        flow_field(state, *data, block, radius, derivative, *scratch)
         return derivative
 
-    def beta_of(state: FloatArray) -> FloatArray:
-        return np.exp(2.0 * state[:d]) - np.exp(2.0 * state[d : 2 * d])
+    return field
 
-    size = np.linalg.norm(y)
-    start = np.concatenate([np.tile(np.log(scale), 2), np.zeros(d + 1)])
-    states, wanted = [], sorted({float(time) for time in record})
-    status, steps, time, state = None, 0, 0.0, start
-    most = DIVERGENCE * size  # of the residual: its square is what the loss is
-    if not np.isfinite(size):
-        status = "diverged"
-    elif np.linalg.norm(X @ beta_of(start) - target) <= residual * size and not no_limit:
-        status = "stopped"
-    elif max_time == 0.0:
-        status = "t-max"
-    else:
-        solver = LSODA(field, 0.0, start, max_time, rtol=TOLERANCE, atol=TOLERANCE)
-    while wanted and wanted[0] <= 0.0:
-        wanted.pop(0)
-        states.append((0.0, 0, start))
+
+def _follow(
+    field: Callable[[float, FloatArray], FloatArray], start: FloatArray, goal: _Goal, max_time: float,
+    record: Iterable[float],
+) -> tuple[str, list[tuple[float, int, FloatArray]]]:  # fmt: skip
+    """Return status and (time, integrator steps, state) at those times of `record` that were reached and at the end."""
+    wanted = sorted({float(time) for time in record}, reverse=True)
+    states, steps, time, state = [], 0, 0.0, start
+    while wanted and wanted[-1] <= 0.0:
+        wanted.pop()
+        states.append((time, steps, state))
     with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a step that fails is a status
+        status = goal.reached(start)
+        if status is None and max_time == 0.0:
+            status = "t-max"
+        if status is None:
+            solver = LSODA(field, 0.0, start, max_time, rtol=TOLERANCE, atol=TOLERANCE)
         while status is None:
             solver.step()
             if solver.status == "failed" or not np.isfinite(solver.y).all():
                 status = "diverged"
                 break
             steps, time, state = steps + 1, solver.t, solver.y.copy()
-            if wanted and wanted[0] < time:
-                between = solver.dense_output()
-                while wanted and wanted[0] < time:
-                    at = wanted.pop(0)
-                    states.append((at, steps, between(at)))
-            distance = np.linalg.norm(X @ beta_of(state) - target)
-            if not distance <= most:
-                status = "diverged"
-            elif distance <= residual * size and not no_limit:
-                status = "stopped"
-            elif (state[: 2 * d] < start[: 2 * d] + np.log(COLLAPSE)).all():
-                status = "collapsed"
-            elif solver.status == "finished":
-                status = "no limit" if no_limit else "t-max"
-            elif steps >= MOST_STEPS:
-                status = "no limit" if no_limit else "max-steps"
+            while wanted and wanted[-1] < time:
+                at = wanted.pop()
+                states.append((at, steps, solver.dense_output()(at)))
+            status = goal.reached(state)
+            if status is None and (solver.status == "finished" or steps >= MOST_STEPS):
+                reason = "t-max" if solver.status == "finished" else "max-steps"
+                status = reason if goal.limit else "no limit"
     if not states or states[-1][0] != time:
         states.append((time, steps, state))
-    return status, steps, _history(instance, rule, start, states, with_sharpness)
+    return status, states
 
 
 def _history(

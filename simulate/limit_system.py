@@ -14,6 +14,7 @@ An own-class pair (s = +1) that is on stays on, and Phi_ri grows by s_i = sigmoi
 in the field, u ~ N(0, 1). A phase of SAM may be followed itself instead (`SamPhase`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,7 @@ class LimitRun:
     loss, and signal, half the mean of ± S, − for flipped labels. K_d, K_o, K_x: mean variance, covariance within a
     class and across classes of the neurons' responses to a fresh noise vector. `start`: the signal coefficient before
     SGD. `classes` holds start, signal, K_d and K_o of class +1 and of class −1, (4, 2), of which the others are means.
-    status `stopped` or `max-steps` (or `most_blocks`).
+    status `stopped` or `max-steps` (also after far more blocks than it takes).
     """
 
     status: str
@@ -83,19 +84,109 @@ def flow(margin: FloatArray, active: FloatArray, time: float) -> FloatArray:
     return margin + gained(active * time, np.exp(margin))
 
 
-def block_steps(s: float, S: float, c: float, e0: float) -> int:
-    """Return a block's steps: the mean of S is to grow by about 0.1 · min(S + c/2, 1), and by a step at least."""
-    return max(1, int(0.1 * min(S + 0.5 * c, 1.0) / (s * e0)))
-
-
-def most_blocks(eps: float) -> float:
-    """Return how many blocks are far more than it takes; a sample that no own-class neuron is on for takes no end."""
-    return 200 + 40 * max(0.0, -float(np.log(eps)))
-
-
 def mean_loss(margin: FloatArray) -> float:
     """Return the mean of log(1 + e^−margin)."""
     return float(np.logaddexp(0.0, -margin).mean())
+
+
+class Course:
+    """How far a run has come, in S = ∫ s dtau (n,) and steps taken, and its curves along the blocks.
+
+    `clean` (n,): −1 where the label is flipped, else 1. A block begins with `ended` and ends with `take`.
+    """
+
+    def __init__(self, clean: FloatArray, c: float, e0: float, eps: float, max_steps: int) -> None:
+        self.clean, self.c, self.e0, self.eps, self.max_steps = clean, c, e0, eps, max_steps
+        self.S, self.taken, self.rows = np.zeros(len(clean)), 0.0, list[tuple[float, ...]]()
+        self.status = "max-steps"
+        # far more than it takes; a sample that no own-class neuron is on for takes no end
+        self.most_blocks = 200 + 40 * max(0.0, -float(np.log(eps)))
+
+    def ended(self, x: FloatArray, margin: FloatArray, active: float) -> bool:
+        """Take down the curves of margins x, with the signal's part `margin` (n,); return whether this is the end."""
+        loss, signal = mean_loss(margin), 0.5 * (self.clean * self.S).mean()
+        self.rows.append((self.e0 * self.taken, active, x.mean(), self.S.mean(), loss, signal))
+        if loss <= self.eps * (1.0 + 1e-12):
+            self.status = "stopped"
+            return True
+        return self.taken >= self.max_steps or len(self.rows) > self.most_blocks
+
+    def block_steps(self, s: FloatArray) -> float:
+        """Return a block's steps: the mean of S is to grow by about 0.1 · min(S + c/2, 1), and by a step at least."""
+        steps = max(1, int(0.1 * min(self.S.mean() + 0.5 * self.c, 1.0) / (s.mean() * self.e0)))
+        return min(steps, self.max_steps - self.taken)
+
+    def take(self, steps: float, gained: FloatArray) -> None:
+        """Go on by so many steps, in which S grows by `gained` (n,)."""
+        self.S, self.taken = self.S + gained, self.taken + steps
+
+    def run(self, start: ArrayLike, signal: ArrayLike, K_d: ArrayLike, K_o: ArrayLike, K_x: float) -> LimitRun:
+        """Return the run; what it takes is of class +1 and of class −1 where they differ, K_d without that of c z."""
+        rows = start, signal, self.c * self.c + np.asarray(K_d), K_o
+        classes = np.array([np.broadcast_to(row, 2) for row in rows])
+        start, _, K_d, K_o = (float(row.mean()) for row in classes)
+        curves = dict(zip(CURVES, np.array(self.rows).T, strict=True))
+        return LimitRun(self.status, curves, K_d, K_o, K_x, start, classes)
+
+
+class _Pairs:
+    """The pairs of 2m neurons and n samples: own-class ones are `on` or not, the others `fresh` until their one step.
+
+    All are (2m, n), as are `own`, Phi with its sign s, and `first`, the fields where Phi is 0; g is (n, n).
+    """
+
+    def __init__(
+        self, first: FloatArray, g: FloatArray, own: BoolArray, Phi: FloatArray, fresh: BoolArray, e0: float
+    ) -> None:
+        self.first, self.g, self.own, self.Phi, self.fresh, self.e0 = first, g, own, Phi, fresh, e0
+        self.on = Phi > 0.0
+
+    def x(self) -> FloatArray:
+        """Return what the pairs that are on add to the margins, (n,)."""
+        total: FloatArray = np.where(self.own, self.Phi, 0.0).sum(axis=0)
+        return total / (len(self.own) // 2)
+
+    def switch(self) -> FloatArray:
+        """Return the fields, after turning on the own-class pairs whose field is positive."""
+        field = self.first + self.Phi @ self.g
+        self.on |= self.own & (field > 0.0)
+        return field
+
+    def grow(self, before: FloatArray, s: FloatArray, gained: FloatArray, single: bool) -> None:
+        """Take a block, from fields `before` (2m, n) and slopes s (n,), in which S grows by `gained` (n,).
+
+        A single step is taken with the pairs that are on at its start; in a flow others cross 0 on the way.
+        """
+        kicked = self.fresh & (before > 0.0)
+        self.Phi -= kicked * (self.e0 * s)
+        self.fresh &= ~kicked
+        if single:
+            self.Phi += self.on * gained
+            return
+        after = self.first + (self.Phi + self.on * gained) @ self.g
+        crossed = np.where(self.own, ~self.on, self.fresh) & (before <= 0.0) & (after > 0.0)
+        share = crossed * (after / np.where(crossed, after - before, 1.0))  # of the block, linearly
+        self.Phi += np.where(self.own, (self.on + share) * gained, crossed * (-self.e0 * s))
+        self.on |= crossed & self.own
+        self.fresh &= ~crossed
+
+    def visit(self, batches: Sequence[IntArray], s: FloatArray) -> None:
+        """Take a step batch by batch, each in the fields that those before it have left."""
+        for batch in batches:
+            field = self.first[:, batch] + self.Phi @ self.g[:, batch]
+            own, fresh = self.own[:, batch], self.fresh[:, batch]
+            learns = np.where(own, (self.Phi[:, batch] > 0.0) | (field > 0.0), fresh & (field > 0.0))
+            self.Phi[:, batch] += np.where(own, 1.0, -1.0) * learns * (self.e0 * s[batch])
+            self.fresh[:, batch] &= ~learns
+        self.on = self.own & (self.Phi > 0.0)
+
+    def covariances(self) -> tuple[FloatArray, FloatArray, float]:
+        """Return K_d, without c², and K_o of class +1 and of class −1, (2,), and K_x."""
+        m, n = len(self.own) // 2, self.own.shape[1]
+        response = self.Phi @ self.Phi.T / n
+        sums = np.add.reduceat(np.add.reduceat(response, (0, m), axis=0), (0, m), axis=1)  # over class blocks
+        diagonal = np.trace(response.reshape(2, m, 2, m).swapaxes(1, 2)[[0, 1], [0, 1]], axis1=1, axis2=2)
+        return diagonal / m, (sums.diagonal() - diagonal) / (m * (m - 1)), float(sums[0, 1] / (m * m))
 
 
 def run_limit_system(
@@ -118,71 +209,42 @@ def run_limit_system(
     z, matrix, u = rng.standard_normal((2 * m, n)), rng.standard_normal((n, n)), rng.standard_normal(n)
     g = (matrix + matrix.T) / np.sqrt(2.0 * n) if symmetric else matrix / np.sqrt(n)
     np.fill_diagonal(g, 0.0)
-    J, y = np.repeat([1.0, -1.0], m)[:, None], np.where(np.arange(n) < (n + 1) // 2, 1.0, -1.0)
-    flips = balanced_flips(n, p)
-    clean = np.ones(n)
-    clean[:flips] = -1.0
-    clean[n - flips :] = -1.0
-    if choice("labels", labels, ("balanced", "iid")) == "iid":
-        y, clean = np.where(rng.random(n) < 0.5, 1.0, -1.0), np.where(rng.random(n) < p, -1.0, 1.0)
+    J, (y, clean) = np.repeat([1.0, -1.0], m)[:, None], _draw_labels(n, p, labels, rng)
     own, side = y == J, np.where(y * clean > 0.0, 0, 1)  # side: 0 for the signal of class +1
-    Phi, fresh, gamma, unit = np.zeros((2 * m, n)), ~own, np.array([start, start]), 0.0  # Phi with its sign s
+    Phi, fresh, gamma, unit = np.zeros((2 * m, n)), ~own, np.array([start, start]), 0.0
     if sam is not None:
         Phi, gamma = _after_sam(sam, c * z, J * u, g, own, clean, side, e0)
         fresh &= Phi == 0.0
         unit = sam.unit
     first = c * z + (met if sam is None else sam.met * np.repeat(gamma, m)[:, None]) * J * u
 
-    on = Phi > 0.0
-    x, S, taken, rows = np.where(own, Phi, 0.0).sum(axis=0) / m, np.zeros(n), 0.0, []
+    pairs, course = _Pairs(first, g, own, Phi, fresh, e0), Course(clean, c, e0, eps, max_steps)
     while True:
-        before = first + Phi @ g
-        on |= own & (before > 0.0)
-        offset = clean * gamma[side] + unit / m * (on * before).sum(axis=0)
-        loss = mean_loss(x + offset)
-        rows.append((e0 * taken, on.sum() / (m * n), x.mean(), S.mean(), loss, 0.5 * (clean * S).mean()))
-        if loss <= eps * (1.0 + 1e-12) or taken >= max_steps or len(rows) > most_blocks(eps):
+        field, x = pairs.switch(), pairs.x()
+        margin = x + (clean * gamma[side] + unit / m * (pairs.on * field).sum(axis=0))
+        if course.ended(x, margin, pairs.on.sum() / (m * n)):
             break
-        s = expit(-(x + offset))
-        steps = min(block_steps(s.mean(), S.mean(), c, e0), max_steps - taken)
+        s = expit(-margin)
+        steps = course.block_steps(s)
         if steps == 1 and batches > 1:
-            for batch in np.split(rng.permutation(n), batches):
-                field = first[:, batch] + Phi @ g[:, batch]
-                mine = own[:, batch]
-                learns = np.where(mine, (Phi[:, batch] > 0.0) | (field > 0.0), fresh[:, batch] & (field > 0.0))
-                Phi[:, batch] += np.where(mine, 1.0, -1.0) * learns * (e0 * s[batch])
-                fresh[:, batch] &= ~learns
-            on = own & (Phi > 0.0)
-            x, S, taken = np.where(own, Phi, 0.0).sum(axis=0) / m, S + e0 * s, taken + 1
-            continue
-        kicked = fresh & (before > 0.0)
-        Phi -= kicked * (e0 * s)
-        fresh &= ~kicked
-        steps, gained = advance(x + offset, on.sum(axis=0) / m, s, steps, e0, eps)
-        if steps == 1:
-            Phi += on * gained
+            gained = e0 * s
+            pairs.visit(np.split(rng.permutation(n), batches), s)
         else:
-            after = first + (Phi + on * gained) @ g
-            crossed = np.where(own, ~on, fresh) & (before <= 0.0) & (after > 0.0)
-            share = crossed * (after / np.where(crossed, after - before, 1.0))  # of the block, linearly
-            Phi += np.where(own, (on + share) * gained, crossed * (-e0 * s))
-            on |= crossed & own
-            fresh &= ~crossed
-        x, S, taken = np.where(own, Phi, 0.0).sum(axis=0) / m, S + gained, taken + steps
-    response = Phi @ Phi.T / n
-    sums = np.add.reduceat(np.add.reduceat(response, (0, m), axis=0), (0, m), axis=1)  # over class blocks
-    diagonal = np.trace(response.reshape(2, m, 2, m).swapaxes(1, 2)[[0, 1], [0, 1]], axis1=1, axis2=2)
-    signal = np.array([(clean * S)[side == k].sum() / n for k in (0, 1)])
-    classes = np.array([gamma, signal, c * c + diagonal / m, (sums.diagonal() - diagonal) / (m * (m - 1))])
-    return LimitRun(
-        "stopped" if loss <= eps * (1.0 + 1e-12) else "max-steps",
-        dict(zip(CURVES, np.array(rows).T, strict=True)),
-        float(classes[2].mean()),
-        float(classes[3].mean()),
-        float(sums[0, 1] / (m * m)),
-        float(gamma.mean()),
-        classes,
-    )
+            steps, gained = advance(margin, pairs.on.sum(axis=0) / m, s, steps, e0, eps)
+            pairs.grow(field, s, gained, single=steps == 1)
+        course.take(steps, gained)
+    signal = [(clean * course.S)[side == k].sum() / n for k in (0, 1)]
+    return course.run(gamma, signal, *pairs.covariances())
+
+
+def _draw_labels(n: int, p: float, labels: str, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Return y, and −1 where it is flipped, else 1, both (n,): `balanced` with a fixed number of flips, or `iid`."""
+    if choice("labels", labels, ("balanced", "iid")) == "iid":
+        return np.where(rng.random(n) < 0.5, 1.0, -1.0), np.where(rng.random(n) < p, -1.0, 1.0)
+    flips, clean = balanced_flips(n, p), np.ones(n)
+    clean[:flips] = -1.0
+    clean[n - flips :] = -1.0
+    return np.where(np.arange(n) < (n + 1) // 2, 1.0, -1.0), clean
 
 
 def _after_sam(

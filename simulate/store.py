@@ -139,7 +139,7 @@ def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
     data = part.read_bytes()
     if _digest(data) != part.stem:
         raise OSError("its contents do not match its name")
-    return _table(io.BytesIO(data), columns, len(data))
+    return _table(pa.BufferReader(data), columns, len(data))
 
 
 def _table(source: Any, columns: list[str] | None = None, size: int | None = None) -> pa.Table:
@@ -149,7 +149,8 @@ def _table(source: Any, columns: list[str] | None = None, size: int | None = Non
     unpacked = sum(found.row_group(k).total_byte_size for k in range(found.num_row_groups))
     if _KEY_BYTES * found.num_rows > size or unpacked > _EXPANSION * size:
         raise ValueError(f"{found.num_rows} rows of {unpacked} bytes in {size} bytes")
-    return pq.read_table(source, schema=_SCHEMA, columns=columns)
+    # without pyarrow's threads, in which what is damaged can end the process; a part is read no slower
+    return pq.read_table(source, schema=_SCHEMA, columns=columns, use_threads=False, pre_buffer=False)
 
 
 def _encode(results: dict[str, Result]) -> pa.Table:
@@ -182,6 +183,8 @@ def _offsets(sizes: Iterable[int]) -> pa.Array:
 
 def _decode(row: pa.Table) -> Result:
     plain = {name: row[name][0].as_py() for name in ("model", "status", "steps")}
+    if row["arrays"].null_count:
+        raise ValueError("no arrays")
     names, packed = row["arrays"][0].values.flatten()
     kinds, shapes, values = packed.flatten()
     first, flat = values.offsets.to_numpy(), values.values.to_numpy()

@@ -90,6 +90,12 @@ def test_runs_are_reproducible_and_say_how_they_ended(run):
             run(**{"m": 5, "c": 0.2, **dict.fromkeys([run.__code__.co_varnames[0]], 30), **bad})
 
 
+def test_neurons_that_start_alike():
+    """At c = 0 a sample's neurons have one field, and no deviations from it to draw."""
+    with pytest.raises(ParameterError, match=r"c = 0.*> 0"):
+        run_effective_process(30, 5, 0.0)
+
+
 def test_gaussian_paths_have_their_covariance():
     rng = np.random.default_rng(0)
     rows = np.cumsum(rng.standard_normal((6, 50)), axis=0)
