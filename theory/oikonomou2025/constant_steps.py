@@ -40,15 +40,7 @@ from theory.finite_sums import (
     searched,
     slack_notes,
 )
-from theory.oikonomou2025.setting import (
-    NOMINAL,
-    SHARPER_STEP,
-    SMALL_RADIUS,
-    SMALL_STEP,
-    SMOOTH_DRAWS,
-    Constants,
-    constants,
-)
+from theory.oikonomou2025.setting import CAPS, NOMINAL, SHARPER_STEP, SMOOTH_DRAWS, Constants, constants
 from theory.types import Numbers, Runner, Settings
 
 if TYPE_CHECKING:
@@ -340,7 +332,7 @@ CLAIMS = (
         title="Unified SAM converges linearly to a floor under PL",
         statement="E[f(x_t) − f*] ≤ (1 − gamma mu)^t (f(x_0) − f*) + N for rho ≤ rho*, gamma ≤ gamma*(rho)",
         formula=PUBLISHED,
-        hypotheses=(SMALL_RADIUS, SMALL_STEP, SMOOTH_DRAWS),
+        hypotheses=(*CAPS, SMOOTH_DRAWS),
         observe=observe,
         control=Control("no floor", predict_no_floor),
         quick={"form": "published", **SIZES["quick"]},
@@ -354,7 +346,7 @@ CLAIMS = (
         title="The same with L = max L_i under single-element sampling",
         statement="the same with L = max L_i: f_1,2 = (x ∓ 10)²/2, p_1 = 0.0025, lam = 0.99, rho = 0.5, gamma = 1.2e-5",
         formula=PUBLISHED + r" \qquad L=\max_iL_i",
-        hypotheses=(SMALL_RADIUS, SMALL_STEP),
+        hypotheses=CAPS,
         observe=observe_rare,
         control=Control("a tenth of the bound", lambda samples: 0.1 * predict(samples)),
         twin=Control(

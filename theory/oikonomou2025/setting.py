@@ -106,6 +106,7 @@ SMALL_STEP = Hypothesis(
     "step", "gamma ≤ gamma*(rho)", _margin(lambda c, rho, gamma, lam: c.step_cap(rho, lam) / max(gamma, 1e-200)),
     required=1.0,
 )  # fmt: skip
+CAPS = SMALL_RADIUS, SMALL_STEP
 SHARPER_STEP = Hypothesis(
     "step", "gamma ≤ the sharper cap, which is positive at small enough rho",
     _margin(lambda c, rho, gamma, lam: c.sharper_step_cap(rho, lam) / max(gamma, 1e-200)), required=1.0,

@@ -13,7 +13,7 @@ Source. Oikonomou & Loizou 2025, Theorem 3.2.
 from typing import Any
 
 from theory.claim import Claim, Control, Samples
-from theory.oikonomou2025.setting import NOMINAL, SMALL_RADIUS, SMALL_STEP, Constants
+from theory.oikonomou2025.setting import CAPS, NOMINAL, Constants
 from theory.performance_estimation import CLAIM, samples, share_of_bound, worst_case
 from theory.types import Runner, Settings
 
@@ -41,7 +41,7 @@ CLAIMS = (
         statement="f(x_k) − f* ≤ (1 − gamma mu)^k (f(x_0) − f*) at gamma*, full gradients, lam = 0, worst f",
         formula=r"f(x_k)-f^*\le(1-\gamma\mu)^k(f(x_0)-f^*) \qquad \gamma=\frac{1-3\beta\rho}{2\beta(1+2\beta^2\rho^2)}",
         source="Oikonomou & Loizou 2025, Theorem 3.2",
-        hypotheses=(SMALL_RADIUS, SMALL_STEP),
+        hypotheses=CAPS,
         parameters=NOMINAL | {"lam": 0.0, "D": lambda a: a["mu"], "rho": 0.3, "gamma": 0.04},
         observe=observe,
         predict=share_of_bound(1.0),
