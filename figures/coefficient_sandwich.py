@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WIDTHS = (100, 10)
 SETTINGS = {
     "seed": 0, "seeds": 8,
-    "points": tuple((d, strength) for d in (2000, 20_000, 200_000) for strength in (0.01, 0.18)),
+    "points": tuple((d, strength) for d in (2000, 20_000, 200_000) for strength in (0.01, 0.1)),
 }  # fmt: skip
 
 

@@ -10,9 +10,12 @@ from scipy.special import ndtr
 
 from simulate.conv_run import build_network, train_network
 from simulate.parameters import ParameterError
+from simulate.runner import Runner
 from simulate.signal_noise import SignalNoise
 from simulate.update import Rule
+from theory.check import SEED_STRIDE
 from theory.chen2023.coefficient_growth import coefficient_curve, growth_rate, lower_curve, upper_curve
+from theory.chen2023.coefficient_growth import observe as observe_growth
 from theory.chen2023.deactivation import deactivated_at_start, leading_perturbation
 from theory.chen2023.decomposition import decompose
 from theory.chen2023.sam_boundary import boundary_spec, sam_floor
@@ -65,6 +68,15 @@ def test_coefficient_curve_starts_at_zero(b, c):
 def test_coefficient_curve_grows_logarithmically():
     t = 10.0 ** np.arange(50, 300, 50)
     assert np.diff(coefficient_curve(t, 1.0, 0.1)) == pytest.approx(50 * np.log(10.0), rel=1e-12)
+
+
+@pytest.mark.parametrize(("strength", "crossed"), [(0.18, True), (0.1, False)])
+def test_stronger_signals_cross_the_upper_curve(strength, crossed):
+    """Four networks in which a sample does at n · SNR² = 0.18: what is called weak ends below."""
+    settings = {"m": 100, "points": ((20_000, strength),), "seeds": 4, "seed": 1061 * SEED_STRIDE}
+    with Runner(1) as runner:
+        samples = observe_growth(settings, runner)
+    assert (samples.observed > upper_curve(samples)).any() == crossed
 
 
 def test_coefficient_curve_is_vectorised():

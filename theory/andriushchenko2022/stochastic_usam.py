@@ -286,7 +286,7 @@ CLAIMS = (
         hypotheses=(SMOOTH,),
         observe=observe_gaps,
         control=Control("a thousandth of the bound", lambda samples: 0.001 * samples.given["bound"]),
-        quick={"T": (10, 100, 1000), "problems": 20, "seeds": 32},
+        quick={"T": (10, 100, 1000), "problems": 20, "seeds": 96},
         full={"T": (1, 10, 100, 1000, 10_000), "problems": 100, "seeds": 100},
         domain=ALIKE,
         **COMMON,

@@ -105,7 +105,7 @@ CLAIMS = (
         tolerance=0.01,
         tolerance_reason="the second of two that are nearly as good, when the first is 10⁹ rho",
         control=Control("gradient flow's, at rho = 0", on(lambda L, mu, alpha, rho: winner(L, mu, alpha, 0.0 * rho))),
-        quick=RUNS | {"ends": False, "problems": 40},
+        quick=RUNS | {"ends": False, "problems": 120},
         full=RUNS | {"ends": False, "problems": 400, "depths": (3, 4, 5, 6)},
         **COMMON,
     ),
