@@ -61,7 +61,7 @@ def block_products(
     return total
 
 
-NODES = 16
+NODES = 24
 _PANELS = np.concatenate([[0.0], np.geomspace(1e-4, 200.0, 90)])
 
 
@@ -137,7 +137,7 @@ CLAIMS = (
         observe=observe_path,
         predict=lambda samples: samples.given["exact"],
         tolerance=1e-9,
-        tolerance_reason="sixteen-point quadrature on the integrator's interpolant",
+        tolerance_reason="24-point quadrature on the integrator's interpolant",
         control=Control("g_b² in place of g_b g̃_b", lambda samples: samples.given["first order"]),
         quick={"n": 10, "d": 15, "blocks": (1, 3, "n"), "seeds": 9},
         full={"n": 20, "d": 30, "blocks": (1, 3, 5, "n"), "seeds": 40},

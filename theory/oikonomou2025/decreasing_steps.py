@@ -204,7 +204,7 @@ CLAIMS = (
         tolerance=1e-9,
         tolerance_reason="exact but for rounding",
         control=Control("a thousandth of the bound", lambda samples: 0.001 * samples.given["bound"]),
-        quick={"problems": 90, "seeds": 24, "longest": 5000},
+        quick={"problems": 90, "seeds": 72, "longest": 5000},
         full={"problems": 600, "seeds": 100, "longest": 20_000},
         domain=Domain(
             SEARCHED
