@@ -208,7 +208,7 @@ def test_out_of_scope():
     assert claim.in_scope()
     snr = claim.parameters["mu"] / (claim.parameters["sigma_p"] * claim.parameters["d"] ** 0.5)
     assert dict((h.name, m) for h, m in claim.margins())[weak.name] == pytest.approx(0.1 / (20 * snr**2))
-    edge = claim.parameters["mu"] * (0.2 / (20 * snr**2)) ** 0.5
+    edge = claim.parameters["mu"] * (0.1 / (20 * snr**2)) ** 0.5
     assert claim.in_scope(mu=0.999 * edge)
     assert not claim.in_scope(mu=1.001 * edge)
     assert not claims()["chen2023/coefficient-growth-strong-signal"].in_scope()
