@@ -152,7 +152,7 @@ def observe_rate(settings: Settings, runner: Runner) -> Samples:
     for problem, draws, c, lam, rho, gamma, start, _ in problems(settings, ("square", "ridge", "full rank")):
         t_star = first_decreasing(c.mu, gamma)
         delta_0 = float(problem.measure((start - problem.anchor)[None])[0][0])
-        if c.C < 0.01 * c.L * delta_0 or 1000 * t_star > settings["longest"]:
+        if 0.01 * c.L * delta_0 > c.C or 1000 * t_star > settings["longest"]:
             continue  # where the noise is next to none, the start is still seen at 30 t*: it falls as 1/t⁴
         times = tuple(np.unique(np.geomspace(30 * t_star, 1000 * t_star, 7).astype(int)).tolist())
         schedule = settings.get("schedule", "decreasing")
