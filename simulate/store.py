@@ -143,7 +143,11 @@ def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def _table(source: Any, columns: list[str] | None = None, size: int | None = None) -> pa.Table:
-    """Return a part's table, or raise ValueError where it declares more than its bytes can hold."""
+    """Return a part's table, or raise ValueError where it declares more than its bytes can hold.
+
+    What each column declares is not looked at: of a damaged part pyarrow would end the process. A part made on purpose,
+    with a dictionary, may unpack to more than this allows.
+    """
     size = source.stat().st_size if size is None else size
     found = pq.read_metadata(source)
     unpacked = sum(found.row_group(k).total_byte_size for k in range(found.num_row_groups))
