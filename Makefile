@@ -47,7 +47,7 @@ verdicts: $(READY)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy simulate theory figures sharpbounds.py
+	$(VENV)/bin/mypy simulate theory figures sharpbounds.py benchmarks
 	for part in tests tests/*/conftest.py; do $(VENV)/bin/mypy $$part || exit; done
 
 theorems: $(READY)

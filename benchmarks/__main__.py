@@ -11,9 +11,10 @@ import argparse
 import importlib
 import sys
 import time
+from collections.abc import Iterable, Sequence
 
 from benchmarks.machine import facts
-from benchmarks.measure import Disagreement, show, write
+from benchmarks.measure import Disagreement, Row, show, write
 
 JOBS = (
     "conv.steps", "conv.product", "conv.batches", "conv.dimension", "diagonal.runs", "diagonal.kernels",
@@ -22,7 +23,7 @@ JOBS = (
 )  # fmt: skip
 
 
-def chosen(names):
+def chosen(names: Sequence[str]) -> list[str]:
     """Return the jobs that the names begin, all without names."""
     for name in names:
         if not any(job.startswith(name) for job in JOBS):
@@ -30,9 +31,10 @@ def chosen(names):
     return [job for job in JOBS if not names or job.startswith(tuple(names))]
 
 
-def measure(jobs):
+def measure(jobs: Iterable[str]) -> tuple[list[Row], list[str]]:
     """Return (rows, failures) of the jobs, telling how long each took."""
-    rows, failures = [], []
+    rows: list[Row] = []
+    failures = []
     for name in jobs:
         start, (module, _, job) = time.perf_counter(), name.partition(".")
         try:
@@ -43,7 +45,7 @@ def measure(jobs):
     return rows, failures
 
 
-def main():
+def main() -> int:
     """Measure and print; exit status as the module says."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help=f"of {', '.join(JOBS)}")

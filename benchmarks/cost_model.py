@@ -11,7 +11,10 @@ them; training turns more of them off. d enters their steps not at all.
 import argparse
 import json
 import time
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from scipy.optimize import nnls
@@ -19,7 +22,7 @@ from scipy.optimize import nnls
 from benchmarks.conv import RADIUS, STANDSTILL, gram_seconds
 from benchmarks.diagonal import ALPHA, SMALL_STEP
 from benchmarks.machine import blas, cpu_name, one_core
-from benchmarks.measure import clocked
+from benchmarks.measure import Measurement, clocked
 from simulate.conv import GramNetwork
 from simulate.conv_run import ConvSpec
 from simulate.diagonal import DiagonalNetwork
@@ -30,23 +33,38 @@ from simulate.objective import finite_sum
 from simulate.regression import SparseRegression, draw_regression
 from simulate.sampling import sampling
 from simulate.signal_noise import SignalNoise, draw_gram
+from simulate.types import FloatArray
 from simulate.update import Rule
 
 LEAST = 0.02  # seconds that a measurement takes at least, if need be by doing it again
 REPETITIONS = 3
 LETTERS = ("n", "m", "d", "steps", "runs")
 
+Point = Mapping[str, float]  # letters, and seconds where it has been measured
+Decades = tuple[int, ...]
+Seconds = Callable[..., float]  # of a point's letters, by name
+Kernel = tuple[Seconds, dict[str, int], dict[str, Decades], tuple[str, ...]]
 
-def decades(first, last, per_decade=2):
+
+class Model(TypedDict):
+    """What was found of a kernel: its terms' constants, relative errors, and the points that they are fitted to."""
+
+    constants: dict[str, float]
+    median_error: float
+    largest_error: float
+    points: list[dict[str, float]]
+
+
+def decades(first: int, last: int, per_decade: int = 2) -> Decades:
     """Return whole numbers from first to last, evenly in the logarithm."""
     count = round(per_decade * np.log10(last / first)) + 1
     return tuple(round(x) for x in np.geomspace(first, last, count))
 
 
-def conv_seconds(batch, radius):
+def conv_seconds(batch: int | None, radius: float) -> Seconds:
     """Return seconds(point) of steps on masks that stand still; `batch` None is the full batch."""
 
-    def seconds(n, m, d, steps):
+    def seconds(n: int, m: int, d: int, steps: int) -> Measurement:
         gram = draw_gram(SignalNoise(samples=n, dimension=d), m, 0.001, seed=0)
         rng = np.random.default_rng(0)
         order = np.arange(n)[None] if batch is None else rng.permuted(np.tile(np.arange(n), (20, 1)), axis=1)
@@ -57,10 +75,10 @@ def conv_seconds(batch, radius):
     return lambda **point: steps_of(seconds, point)
 
 
-def diagonal_seconds(rule):
+def diagonal_seconds(rule: str) -> Seconds:
     """Return seconds(point) of steps of a diagonal network; SGD's are single rows."""
 
-    def seconds(n, d, steps):
+    def seconds(n: int, d: int, steps: int) -> Measurement:
         data = SparseRegression(samples=n, dimension=d, test_samples=0)
         spec = DiagonalSpec(
             data, ALPHA, rule, 0.0 if rule in ("gd", "sgd") else RADIUS / 2, step_size=1e-3 * SMALL_STEP
@@ -74,10 +92,10 @@ def diagonal_seconds(rule):
     return lambda **point: steps_of(seconds, point)
 
 
-def finite_sum_seconds(radius):
+def finite_sum_seconds(radius: float) -> Seconds:
     """Return seconds(point) of single-element steps on least squares."""
 
-    def seconds(n, d, steps):
+    def seconds(n: int, d: int, steps: int) -> Measurement:
         rng = np.random.default_rng(0)
         problem = finite_sum("square", rng.standard_normal((n, d)) / np.sqrt(d), rng.standard_normal(n))
         order = rng.integers(n, size=(steps, 1))
@@ -87,30 +105,30 @@ def finite_sum_seconds(radius):
     return lambda **point: steps_of(seconds, point)
 
 
-def steps_of(make, point):
+def steps_of(make: Callable[..., Measurement], point: Mapping[str, int]) -> float:
     """Return the seconds of all the steps of a point."""
     return point["steps"] * best(make(**point), point["steps"])
 
 
-def best(call, units=1.0):
+def best(call: Measurement, units: float = 1.0) -> float:
     """Return the least of what `call` returns, seconds a unit, each over at least LEAST seconds."""
     call()
     times = max(1, int(LEAST / (units * max(call(), 1e-9))))
-    return min(np.mean([call() for _ in range(times)]) for _ in range(REPETITIONS))
+    return min(float(np.mean([call() for _ in range(times)])) for _ in range(REPETITIONS))
 
 
-def draw_seconds(n, m, d):
+def draw_seconds(n: int, m: int, d: int) -> float:
     """Return the seconds of a draw in Gram space."""
     return best(lambda: clocked(lambda: draw_gram(SignalNoise(samples=n, dimension=d), m, 0.001, seed=0)))
 
 
-def error_seconds(n, m):
+def error_seconds(n: int, m: int) -> float:
     """Return the seconds of the test error."""
     network = GramNetwork(draw_gram(SignalNoise(samples=n), m, 0.001, seed=0))
     return best(lambda: clocked(lambda: clean_error(network, 1.0)))
 
 
-def run_seconds(steps, runs):
+def run_seconds(steps: int, runs: int) -> float:
     """Return the seconds of whole runs, n = 20, m = 10, full batch, one after another."""
     specs = [ConvSpec(SignalNoise(), max_steps=steps, stop_loss=0.0, seed=k) for k in range(runs)]
     return best(lambda: clocked(lambda: [spec.run() for spec in specs]))
@@ -119,7 +137,7 @@ def run_seconds(steps, runs):
 SMALL, LARGE, FAR = decades(2, 2000), decades(10, 10_000), decades(10**3, 10**12, 1)
 WIDE, STEPS, RUNS = decades(1, 1000), decades(10, 10_000), decades(1, 1000)
 FULL_BATCH = ("m n² steps", "m n steps", "n steps", "steps", "m n", "1")
-KERNELS = {  # name: function, base, decades, terms
+KERNELS: dict[str, Kernel] = {  # name: function, base, decades, terms
     "conv, full batch": (
         conv_seconds(None, 0.0), {"n": 20, "m": 10, "d": 20_000, "steps": 200},
         {"n": SMALL, "m": WIDE, "d": FAR, "steps": STEPS}, FULL_BATCH,
@@ -165,7 +183,7 @@ KERNELS = {  # name: function, base, decades, terms
 }  # fmt: skip
 
 
-def value(term, point) -> float:
+def value(term: str, point: Point) -> float:
     """Return a term, letters with their powers, at a point; letters that the point lacks are an error."""
     found = 1.0
     for factor in term.split():
@@ -175,14 +193,14 @@ def value(term, point) -> float:
     return found
 
 
-def measure(kernel):
+def measure(kernel: str) -> list[dict[str, float]]:
     """Return the points of a kernel, each once, with their seconds."""
     seconds, base, letters, _ = KERNELS[kernel]
     points = {tuple({**base, letter: k}.items()) for letter, ks in letters.items() for k in ks}
     return [{**dict(point), "seconds": seconds(**dict(point))} for point in sorted(points)]
 
 
-def fit(terms, points):
+def fit(terms: Sequence[str], points: Sequence[Point]) -> tuple[dict[str, float], FloatArray]:
     """Return ({term: seconds}, relative errors of the points), the terms' constants not below 0."""
     X, y = np.array([[value(term, p) for term in terms] for p in points]), np.array([p["seconds"] for p in points])
     scale = (X / y[:, None]).max(axis=0)
@@ -190,12 +208,12 @@ def fit(terms, points):
     return dict(zip(terms, constants.tolist(), strict=True)), X @ constants / y - 1.0
 
 
-def predicted(constants, point) -> float:
+def predicted(constants: Mapping[str, float], point: Point) -> float:
     """Return the seconds that the model says."""
     return sum(constant * value(term, point) for term, constant in constants.items())
 
 
-def draw(found, path):
+def draw(found: Mapping[str, Model], path: str) -> None:
     """Draw a panel for every letter: points are measured, lines the model."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -213,7 +231,7 @@ def draw(found, path):
                 colour, marker, _ = SERIES[k % len(SERIES)]
                 fill = colour if k < len(SERIES) else "white"
                 points = [p for p in found[name]["points"] if all(p[x] == base[x] for x in base if x != letter)]
-                points.sort(key=lambda p, letter=letter: p[letter])
+                points.sort(key=itemgetter(letter))
                 xs = np.geomspace(points[0][letter], points[-1][letter], 60)
                 model = [predicted(found[name]["constants"], {**base, letter: x}) for x in xs]
                 axes.plot(xs, model, color=colour, lw=1)
@@ -228,13 +246,13 @@ def draw(found, path):
         figure.savefig(path)
 
 
-def main():
+def main() -> None:
     """Measure, fit, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", metavar="FILE", help="also write what was found to FILE")
     parser.add_argument("--out", metavar="PNG", default="docs/figures/cost_model.png", help="picture [%(default)s]")
     options, start = parser.parse_args(), time.perf_counter()
-    found = {}
+    found: dict[str, Model] = {}
     print(f"{cpu_name()}; {blas()}; nanoseconds")
     with one_core():
         for kernel, (*_, terms) in KERNELS.items():

@@ -10,17 +10,19 @@ multiply-adds (GD), 4 n d (n-SAM) or 5 n d (1-SAM: three sums a row, two a colum
 a second that the core reads of an array as large as X; a step reads X once, that of n-SAM twice.
 """
 
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 
 from benchmarks.machine import one_core, product_rate, read_rate
 from benchmarks.measure import Row, agree, clocked, costs, paired, rates
-from benchmarks.peers.diagonal_numpy import TUNED, USUAL, train
+from benchmarks.peers.diagonal_numpy import TUNED, USUAL, Steps, train
 from simulate.diagonal import DiagonalNetwork
 from simulate.diagonal_run import DiagonalSpec, train_network
 from simulate.regression import RegressionInstance, SparseRegression, draw_regression
 from simulate.streams import stream
+from simulate.types import FloatArray
 from simulate.update import Batches
 
 ALPHA, STEP_SIZE, RADIUS = 0.1, 0.05, 0.05  # mild enough for u and v, which add and subtract, not to lose digits
@@ -32,21 +34,23 @@ PASSES = {"gd": 1, "n-sam": 2, "1-sam": 1}  # over X a step
 RECORDED = ("train_loss", "test_loss", "l1_norm")
 OUR_RUNS = 10  # of a repetition: one alone is too short to time well
 
+Stepper = Callable[[int, DiagonalNetwork], float]
 
-def our_run(instance: RegressionInstance, spec: DiagonalSpec):
+
+def our_run(instance: RegressionInstance, spec: DiagonalSpec) -> tuple[FloatArray, FloatArray]:
     """Return (beta, records) of the same run as that of `peers.diagonal_numpy.train`."""
     _, _, history = train_network(spec, DiagonalNetwork(instance, spec.alpha))
     return history["beta"][-1], np.stack([history[name] for name in RECORDED], axis=1)
 
 
-def drawn_rows(spec: DiagonalSpec) -> list[int]:
-    """Return the rows that SGD draws in our run, one a step."""
-    n = spec.data.samples
+def drawn_rows(spec: DiagonalSpec, n: int) -> list[int]:
+    """Return which of n rows SGD draws in our run, one a step."""
     batches = Batches(n, 1, stream("batches", spec.seed, samples=n, batch_size=1, sampling=spec.sampling), True)
-    return batches.order(0, -(-spec.max_steps // n)).ravel()[: spec.max_steps].tolist()
+    rows: list[int] = batches.order(0, -(-spec.max_steps // n)).ravel()[: spec.max_steps].tolist()
+    return rows
 
 
-def runs():
+def runs() -> Iterator[Row]:
     """Yield the rows of whole runs against NumPy loops."""
     with one_core():
         for rule in TARGETS:
@@ -54,12 +58,12 @@ def runs():
                 yield against_loop(rule, loops)
 
 
-def against_loop(rule, loops, steps=10_000, repetitions=7):
+def against_loop(rule: str, loops: Steps, steps: int = 10_000, repetitions: int = 7) -> Row:
     """Return the row of whole runs of a rule against one kind of loops."""
-    record = np.linspace(0, steps, 100, endpoint=False, dtype=int).tolist()
+    record = tuple(np.linspace(0, steps, 100, endpoint=False, dtype=int).tolist())
     data = SparseRegression(samples=20, dimension=30)
     spec = DiagonalSpec(data, ALPHA, rule, RADIUS, step_size=STEP_SIZE, max_steps=steps, record=record)
-    instance, rows = draw_regression(data, spec.seed), drawn_rows(spec)
+    instance, rows = draw_regression(data, spec.seed), drawn_rows(spec, data.samples)
 
     job = f"diagonal {rule} run, n 20, d 30"
     (beta, records), (our_beta, our_records) = train(instance, spec, rows, loops), our_run(instance, spec)
@@ -75,7 +79,7 @@ def against_loop(rule, loops, steps=10_000, repetitions=7):
     return Row(job, f"NumPy loop, {kind}", found[0] / found[1], target=target, note=costs(*found))
 
 
-def kernels():
+def kernels() -> Iterator[Row]:
     """Yield the rows of kernels against the core's own rates."""
     with one_core():
         for n, d, against, target in ((100, 400, "matrix product", 0.85), (400, 4000, "read bandwidth", 0.6)):
@@ -83,25 +87,25 @@ def kernels():
                 yield against_machine(rule, n, d, against, target)
 
 
-def stepper(rule, n, d):
+def stepper(rule: str, n: int, d: int) -> tuple[Stepper, Callable[[], DiagonalNetwork], RegressionInstance]:
     """Return (seconds(steps, network) a step, fresh network, problem) of full-batch steps of a rule."""
     data = SparseRegression(samples=n, dimension=d, test_samples=0)
     spec = DiagonalSpec(data, ALPHA, rule, RADIUS, step_size=SMALL_STEP)
     instance, update, order = draw_regression(data, spec.seed), spec.update_rule(rule, n), np.arange(n)[None]
 
-    def seconds(steps, network):
+    def seconds(steps: int, network: DiagonalNetwork) -> float:
         return clocked(lambda: network.advance(order, 0, 0, steps, n, spec.step_size, update, 0.0), steps)
 
     return seconds, lambda: DiagonalNetwork(instance, ALPHA), instance
 
 
-def against_machine(rule, n, d, against, target, repetitions=9):
+def against_machine(rule: str, n: int, d: int, against: str, target: float, repetitions: int = 9) -> Row:
     """Return the row of a kernel's rate as a share of the core's."""
     seconds, fresh, instance = stepper(rule, n, d)
     job, network, u, v = f"diagonal {rule} step, {n} x {d}", fresh(), np.full(d, 2.0 * ALPHA), np.zeros(d)
     seconds(5, network)
     for _ in range(5):
-        u, v = TUNED[rule](instance.X, instance.y, u, v, SMALL_STEP, RADIUS, None)
+        u, v = TUNED[rule](instance.X, instance.y, u, v, SMALL_STEP, RADIUS, 0)
     agree(job, u * v, network.beta(), AGREEMENT)
 
     if against == "matrix product":

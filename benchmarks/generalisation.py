@@ -5,6 +5,8 @@ it takes to the same standard error, which falls as one over the root of the tim
 sides keep between calls, are drawn before either is timed.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from benchmarks.machine import one_core
@@ -18,14 +20,14 @@ from simulate.update import Rule
 RADII = {"SGD": 0.0, "SAM": 0.5}
 
 
-def lines():
+def lines() -> Iterator[Row]:
     """Yield a row for a network trained by SGD, and for one trained by SAM first."""
     with one_core():
         for name in RADII:
             yield against_points(name)
 
 
-def trained(name, n=20, m=100):
+def trained(name: str, n: int = 20, m: int = 100) -> GramNetwork:
     """Return a network trained to loss 0.01."""
     data = SignalNoise(samples=n, dimension=20_000, patches=2, signal_norm=5.0, flip_rate=0.1)
     network, everyone = GramNetwork(draw_gram(data, m, 0.001, seed=0)), np.arange(n)[None]
@@ -35,7 +37,7 @@ def trained(name, n=20, m=100):
     return network
 
 
-def against_points(name, count=20, repetitions=9):
+def against_points(name: str, count: int = 20, repetitions: int = 9) -> Row:
     """Return the row of one network."""
     network = trained(name)
     signal, covariance = network.projections()[:, 0], network.covariance()

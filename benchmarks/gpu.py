@@ -9,6 +9,8 @@ this misses the target none can reach it.
 
 import argparse
 import os
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from functools import partial
 
 import numpy as np
@@ -19,6 +21,7 @@ from benchmarks.where_time_goes import watched
 from simulate.conv_run import ConvSpec
 from simulate.executor import executor_of, single_threaded
 from simulate.signal_noise import SignalNoise
+from simulate.types import FloatArray
 
 SAMPLES, WIDTH, STEP_SIZE = 20, 10, 0.01
 RULES = {"SGD": 0.0, "SAM": 0.1}  # radius
@@ -26,15 +29,15 @@ LENGTHS = {1000: 200, 10_000: 100, 100_000: 20}  # steps of a run: runs of a wor
 WANTED = 5.0  # times the cores, from which on an engine would be worth its code
 
 
-def specification(radius, steps, seed=0):
+def specification(radius: float, steps: int, seed: int) -> ConvSpec:
     """Return one run."""
-    rule = {"rule": "sam", "radius": radius} if radius else {}
     return ConvSpec(
-        SignalNoise(samples=SAMPLES), WIDTH, step_size=STEP_SIZE, max_steps=steps, stop_loss=0.0, seed=seed, **rule
-    )
+        SignalNoise(samples=SAMPLES), WIDTH, rule="sam" if radius else "sgd", radius=radius, step_size=STEP_SIZE,
+        max_steps=steps, stop_loss=0.0, seed=seed,
+    )  # fmt: skip
 
 
-def cpu_seconds(radius, steps, seeds):
+def cpu_seconds(radius: float, steps: int, seeds: Sequence[int]) -> tuple[float, float]:
     """Return (all, those of the steps) of the CPU seconds of a run, over runs of this process at these seeds."""
     specs = [specification(radius, steps, seed) for seed in seeds]
     with single_threaded(), watched("simulate.conv:GramNetwork.take_steps") as stepping:
@@ -42,7 +45,7 @@ def cpu_seconds(radius, steps, seeds):
     return total / len(specs), sum(stepping) / len(specs)
 
 
-def on_cores(radius, steps, executor, workers, repeats):
+def on_cores(radius: float, steps: int, executor: Executor | None, workers: int, repeats: int) -> FloatArray:
     """Return (2, repeats), `cpu_seconds` of a run while every worker carries out as many."""
     count = LENGTHS[steps]
     chunks = [range(k * count, (k + 1) * count) for k in range(workers)]
@@ -52,7 +55,7 @@ def on_cores(radius, steps, executor, workers, repeats):
     return np.array([np.mean(list(call(carry_out, chunks)), axis=0) for _ in range(repeats)]).T
 
 
-def bound(name, steps, seconds):
+def bound(name: str, steps: int, seconds: FloatArray) -> Row:
     """Return the row of runs whose steps cost nothing."""
     total, stepping = seconds
     note = f"{1e3 * np.median(total):.3g} ms of CPU a run, {1e3 * np.median(stepping):.3g} ms of it for steps"
@@ -60,7 +63,7 @@ def bound(name, steps, seconds):
     return Row(f"conv {name} runs, {steps} steps", against, total / (total - stepping), "×", WANTED, note=note)
 
 
-def main():
+def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.partition("\n")[0])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -13,13 +14,14 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from benchmarks.measure import clocked
 from simulate.gram_step import aligned
+from simulate.types import IntArray
 
 LIBRARIES = ("numpy", "scipy", "numba", "jax", "torch")
 PRODUCT = 1024
 
 
 @contextmanager
-def one_core():
+def one_core() -> Iterator[None]:
     """Leave one CPU and one thread of BLAS to this process; libraries imported inside must see it, too."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -35,7 +37,7 @@ def one_core():
             os.sched_setaffinity(0, allowed)
 
 
-def facts() -> dict:
+def facts() -> dict[str, str | float | None]:
     """Return what decides the numbers: CPU, cores, load, libraries, and the BLAS that NumPy multiplies with."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
@@ -80,8 +82,8 @@ def product_rate() -> float:
     return 1.0 / clocked(lambda: (_A @ _B, _A @ _B), 2 * PRODUCT**3)
 
 
-@numba.njit
-def total(words, passes):
+@numba.njit()
+def total(words: IntArray, passes: int) -> int:
     """Return the sum of integers (k,), bits changed by the number of the pass, over `passes` passes.
 
     A sum of integers may be taken in any order, so the compiler makes it as fast as it can be.
@@ -94,7 +96,7 @@ def total(words, passes):
 
 
 @lru_cache(1)
-def _words(count):
+def _words(count: int) -> IntArray:
     words = aligned(1, count).ravel().view(np.int64)  # what straddles two cache lines is read twice
     words[:] = np.arange(count)
     return words

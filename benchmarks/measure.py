@@ -2,13 +2,17 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+
+from simulate.types import FloatArray
+
+Measurement = Callable[[], float]
 
 
 class Disagreement(Exception):
@@ -25,7 +29,7 @@ class Row:
 
     job: str
     against: str
-    values: Sequence[float] = ()
+    values: Sequence[float] | FloatArray = ()
     unit: str = "×"
     target: float | None = None
     at_most: bool = False
@@ -38,7 +42,7 @@ class Row:
         middle = np.median(self.values)
         return "reached" if (middle <= self.target if self.at_most else middle >= self.target) else "missed"
 
-    def number(self, value) -> str:
+    def number(self, value: float) -> str:
         """Return a value as the table shows it."""
         if self.unit == "%":
             return f"{100 * value:.0f}"
@@ -55,7 +59,7 @@ class Row:
         found = [min(self.values), np.median(self.values), max(self.values)][: 3 if len(self.values) > 1 else 1]
         return " – ".join(map(self.number, found)) + f" {self.unit}"
 
-    def plain(self) -> dict:
+    def plain(self) -> dict[str, str | float | None]:
         """Return the row as JSON has it, shares as fractions."""
         low, median, high = (float(f(self.values)) for f in (min, np.median, max)) if len(self.values) else [None] * 3
         return {
@@ -64,7 +68,7 @@ class Row:
         }  # fmt: skip
 
 
-def clocked(call: Callable, units: float = 1.0) -> float:
+def clocked(call: Callable[[], object], units: float = 1.0) -> float:
     """Return the CPU seconds of this process that a call takes, a unit of its work.
 
     CPU time, for others may have the core in between; what is measured so must keep to this process.
@@ -74,23 +78,23 @@ def clocked(call: Callable, units: float = 1.0) -> float:
     return (time.process_time() - start) / units
 
 
-def paired(theirs: Callable, ours: Callable, repetitions: int) -> np.ndarray:
+def paired(theirs: Measurement, ours: Measurement, repetitions: int) -> FloatArray:
     """Return (2, repetitions) of what two functions return, called in turn; a first call of each does not count."""
     theirs(), ours()
     return np.array([(theirs(), ours()) for _ in range(repetitions)]).T
 
 
-def costs(theirs, ours) -> str:
+def costs(theirs: FloatArray, ours: FloatArray) -> str:
     """Return the note that tells both medians, seconds a step."""
     return f"{1e6 * np.median(theirs):.4g} µs against {1e6 * np.median(ours):.4g} µs"
 
 
-def rates(ours, theirs, unit: str) -> str:
+def rates(ours: FloatArray, theirs: FloatArray, unit: str) -> str:
     """Return the note that tells both medians, units of work a second."""
     return f"{1e-9 * np.median(ours):.3g} of {1e-9 * np.median(theirs):.3g} billion {unit} a second"
 
 
-def compilation(name: str, call: Callable) -> Row:
+def compilation(name: str, call: Callable[[], object]) -> Row:
     """Return the row of what the first call of a function takes longer than its second, by the clock.
 
     By the clock, for compilers run in processes of their own.
@@ -103,7 +107,7 @@ def compilation(name: str, call: Callable) -> Row:
     return Row(name, "compilation", [max(first - second, 0.0)], "s")
 
 
-def agree(name: str, theirs, ours, tolerance: float):
+def agree(name: str, theirs: np.ndarray, ours: np.ndarray, tolerance: float) -> None:
     """Raise Disagreement unless two arrays agree relative to the largest number of theirs."""
     found = float(np.abs(theirs - ours).max() / np.abs(theirs).max())
     if not found <= tolerance:
@@ -120,7 +124,7 @@ def table(rows: Iterable[Row]) -> Table:
     return found
 
 
-def show(rows: Iterable[Row], title: str = ""):
+def show(rows: Iterable[Row], title: str = "") -> None:
     """Print rows as a table, as wide as it needs to be."""
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
@@ -130,6 +134,6 @@ def show(rows: Iterable[Row], title: str = ""):
     console.print(table(rows))
 
 
-def write(path, machine: dict, rows: Sequence[Row]):
+def write(path: str | Path, machine: Mapping[str, object], rows: Sequence[Row]) -> None:
     """Write what was found as JSON."""
     Path(path).write_text(json.dumps({"machine": machine, "rows": [r.plain() for r in rows]}, indent=1) + "\n")

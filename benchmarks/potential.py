@@ -4,6 +4,7 @@ n = 20, d = 100. A peer that leaves beta further than 1e-4 (relative) from ours 
 """
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from theory.andriushchenko2022.potential import minimiser
 LOOSEST = 1e-4
 
 
-def minima():
+def minima() -> Iterator[Row]:
     """Yield the rows."""
     with one_core(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of methods that give up, which is seen by what they leave
@@ -25,7 +26,7 @@ def minima():
                 yield against_scipy(alpha, way)
 
 
-def against_scipy(alpha, way, repetitions=3, calls=20):
+def against_scipy(alpha: float, way: str, repetitions: int = 3, calls: int = 20) -> Row:
     """Return the row of one way to ask scipy."""
     problem = draw_regression(SparseRegression(samples=20, dimension=100), 0)
     X, y, solve, job = problem.X, problem.y, WAYS[way], f"least potential, n 20, d 100, alpha {alpha}"

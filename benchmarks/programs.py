@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * {unit} / 2**30)
 """
 
 
-def run(words, **environment) -> tuple[float, float, str]:
+def run(words: Sequence[str], **environment: str) -> tuple[float, float, str]:
     """Return the seconds that Python takes for `words`, by the clock and of CPU, and what it prints."""
     environment = {**os.environ, **environment, "PYTHONPATH": str(ROOT)}
     start, cpu = time.perf_counter(), children()
@@ -53,7 +54,7 @@ def children() -> float:
     return used.children_user + used.children_system
 
 
-def start(repetitions=5):
+def start(repetitions: int = 5) -> Iterator[Row]:
     """Yield the rows of commands."""
     for name, (words, most) in COMMANDS.items():
         call = ["-c", "import sharpbounds; sharpbounds.main()", *words]
@@ -62,7 +63,7 @@ def start(repetitions=5):
         yield Row(name, "the clock, warm", seconds, "s", most, at_most=True, note=f"{np.median(cpu):.2g} s of CPU")
 
 
-def compiling():
+def compiling() -> Iterator[Row]:
     """Yield the rows of our own compilation."""
     for name, code in KERNELS.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +71,7 @@ def compiling():
             yield Row(name, "compilation", [cold[0] - warm[0]], "s", note=f"{cold[1] - warm[1]:.2g} s of CPU")
 
 
-def memory():
+def memory() -> Iterator[Row]:
     """Yield the row of a large network's memory."""
     unit = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts in
     found = float(run(["-c", LARGE.format(unit=unit)])[2])

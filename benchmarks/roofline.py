@@ -17,20 +17,24 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core.cgutils import get_or_insert_function
-from numba.core.typing import signature
+from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from benchmarks.machine import blas, cpu_name, one_core, product_rate, read_rate
 from benchmarks.measure import clocked
 from simulate.lanes import LANES
 from simulate.strips import _strip_of, _vectors, blank, lay
+from simulate.types import FloatArray
 
 SIZES = {"L1": 16 * 2**10, "L2": 512 * 2**10, "L3": 12 * 2**20, "memory": 512 * 2**20}  # bytes read
 CACHES = {"L1": 32 * 2**10, "L2": 2**20, "L3": 32 * 2**20}  # bytes that have room there
@@ -38,12 +42,28 @@ MARKERS = "osvDP^X*<"
 PANEL = (0,) * 16  # strips, each of eight numbers
 REPETITIONS = 5
 
+Place = tuple[float, float, int]  # operations a second, operations a byte, bytes
+
+
+class Ceilings(TypedDict):
+    """Peaks in operations a second, bandwidths in bytes a second, by name."""
+
+    peaks: dict[str, float]
+    reads: dict[str, float]
+
+
+class Roofline(Ceilings):
+    """The machine's name, its ceilings, and the kernels below them."""
+
+    machine: str
+    kernels: dict[str, Place]
+
 
 @intrinsic
-def fused(context, strip, a, b):
+def fused(context: Any, strip: Any, a: Any, b: Any) -> Any:
     """Return strip · a + b, rounded once."""
 
-    def lower(context, builder, sig, args):
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = sig.args[0]
         vector = kind.value.element
         function = get_or_insert_function(
@@ -55,17 +75,17 @@ def fused(context, strip, a, b):
     return signature(strip, strip, types.float64, types.float64), lower
 
 
-@numba.njit
-def fused_steps(count, out, panel):
+@numba.njit()
+def fused_steps(count: int, out: FloatArray, panel: tuple[int, ...]) -> None:
     """Do `count` fused multiply-adds on every number of a panel."""
     strip = blank(panel)
     for _ in range(count):
-        strip = fused(strip, 0.5, 1.0)
+        strip = fused(strip, 0.5, 1.0)  # type: ignore[call-arg]  # the stubs ask for the context, too
     lay(out, 0, 0, strip)
 
 
-@numba.njit
-def separate_steps(count, out, panel):
+@numba.njit()
+def separate_steps(count: int, out: FloatArray, panel: tuple[int, ...]) -> None:
     """Do `count` products and sums on every number of a panel."""
     strip = blank(panel)
     for _ in range(count):
@@ -73,7 +93,7 @@ def separate_steps(count, out, panel):
     lay(out, 0, 0, strip)
 
 
-def flops_of(steps, count=2_000_000) -> float:
+def flops_of(steps: Callable[[int, FloatArray, tuple[int, ...]], None], count: int = 2_000_000) -> float:
     """Return the operations a second of a loop over a panel."""
     out = np.zeros((1, LANES * len(PANEL)))
     steps(1, out, PANEL)
@@ -89,7 +109,7 @@ def best_product() -> float:
     return 2.0 * float(found.stdout)
 
 
-def ceilings() -> dict:
+def ceilings() -> Ceilings:
     """Return the peaks in operations a second and the bandwidths in bytes a second."""
     peaks = {
         "fused multiply-adds": flops_of(fused_steps),
@@ -101,7 +121,7 @@ def ceilings() -> dict:
     return {"peaks": peaks, "reads": {name: max(read_rate(size) for _ in range(3)) for name, size in SIZES.items()}}
 
 
-def conv_point(n, m, radius):
+def conv_point(n: int, m: int, radius: float) -> Place:
     """Return (operations a second, intensity, bytes of G) of full-batch steps on masks that stand still."""
     from benchmarks.conv import STANDSTILL, fresh, gram_seconds, pairs_on
     from simulate.signal_noise import SignalNoise, draw_gram
@@ -115,7 +135,7 @@ def conv_point(n, m, radius):
     return operations / seconds, 0.25, 8 * (n + 1) ** 2
 
 
-def diagonal_point(n, d, rule):
+def diagonal_point(n: int, d: int, rule: str) -> Place:
     """Return (operations a second, intensity, bytes of X) of a step."""
     from benchmarks.diagonal import MULTIPLY_ADDS, PASSES, stepper
 
@@ -127,7 +147,7 @@ def diagonal_point(n, d, rule):
     return operations / best, operations / (8 * PASSES[rule] * n * d), 8 * n * d
 
 
-def finite_sum_point(n=100, d=100, count=100_000):
+def finite_sum_point(n: int = 100, d: int = 100, count: int = 100_000) -> Place:
     """Return (operations a second, intensity, bytes of A) of a single-element SGD step: a product and a move."""
     from simulate.finite_sum import Descent, Schedule
     from simulate.objective import finite_sum
@@ -141,11 +161,12 @@ def finite_sum_point(n=100, d=100, count=100_000):
     seconds = []
     for _ in range(REPETITIONS):
         descent = Descent(problem, draws, Schedule(0.01, 0.0), np.zeros(d))
-        seconds.append(clocked(lambda d=descent: d.advance(order, 0, 0, count, 1, 0.01, Rule(), -1.0), count))
+        advance = partial(descent.advance, order, 0, 0, count, 1, 0.01, Rule(), -1.0)
+        seconds.append(clocked(advance, count))
     return 4 * d / min(seconds), 0.5, 8 * n * d
 
 
-def points() -> dict:
+def points() -> dict[str, Place]:
     """Return name: (operations a second, intensity, bytes) of every kernel."""
     return {
         "conv, n 20, m 10": conv_point(20, 10, 0.0),
@@ -160,7 +181,7 @@ def points() -> dict:
     }
 
 
-def draw(found, path):
+def draw(found: Roofline, path: str) -> None:
     """Draw the ceilings, and the kernels below them."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -188,20 +209,20 @@ def draw(found, path):
                       label=f"{name} ({place}): {1e-9 * rate:.1f}")  # fmt: skip
         axes.set(xscale="log", yscale="log", xlim=(0.1, 10), ylim=(2e9, 1.6 * top),
                  xlabel="operations for each byte read", ylabel="operations a second")  # fmt: skip
-        axes.legend(loc="lower right", fontsize=8, title="kernel (where its data lie): billions a second")
-        axes.get_legend().get_title().set_fontsize(8)
+        axes.legend(loc="lower right", fontsize=8, title="kernel (where its data lie): billions a second",
+                    title_fontsize=8)  # fmt: skip
         axes.set_title(f"One core: {found['machine']}")
         figure.savefig(path)
 
 
-def main():
+def main() -> None:
     """Measure, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", metavar="FILE", help="also write what was found to FILE")
     parser.add_argument("--out", metavar="PNG", default="docs/figures/roofline.png", help="picture [%(default)s]")
     options, start = parser.parse_args(), time.perf_counter()
     with one_core():
-        found = {"machine": f"{cpu_name()}; {blas()}", "kernels": points(), **ceilings()}
+        found: Roofline = {"machine": f"{cpu_name()}; {blas()}", "kernels": points(), **ceilings()}
     for name, rate in found["peaks"].items():
         print(f"{name:26} {1e-9 * rate:7.1f} billion operations a second")
     for name, rate in found["reads"].items():

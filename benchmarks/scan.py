@@ -15,6 +15,8 @@ import logging
 import os
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,6 +26,7 @@ import numpy as np
 from benchmarks.measure import Row, paired
 from simulate.conv_run import ConvSpec
 from simulate.executor import completed, executor_of
+from simulate.run import Result, Specification
 from simulate.scan import Plan, opened
 from simulate.signal_noise import SignalNoise
 from simulate.store import Store
@@ -32,29 +35,33 @@ from theory.scan_command import specify_of
 FIXED = {"n": 20, "d": 2000, "batch": 10, "sigma_0": 0.01}
 SLOW, FAST = 400, 20  # steps of a run
 
+Runs = Sequence[tuple[str, Specification]]
+Slots = Callable[[], int]
 
-def runs_of(count, steps):
+
+def runs_of(count: int, steps: int) -> list[tuple[str, ConvSpec]]:
     """Return (key, specification) of `count` runs."""
     data = SignalNoise(samples=20, dimension=2000, signal_norm=3.0, noise_std=1.0, flip_rate=0.1)
     specs = [ConvSpec(data, 10, 0.01, batch_size=10, step_size=0.01, max_steps=steps, seed=s) for s in range(count)]
     return [(spec.key(), spec) for spec in specs]
 
 
-def carried_out(runs, executor, slots):
+def carried_out(runs: Runs, executor: Executor | None, slots: Slots) -> float:
     """Return the seconds that `completed` needs for `runs`, by the clock."""
     start = time.perf_counter()
-    done = sum(len(chunk) for chunk in completed(runs, executor, slots))
+    done = sum(isinstance(found, Result) for chunk in completed(runs, executor, slots) for _, found in chunk)
     assert done == len(runs)
     return time.perf_counter() - start
 
 
-def _carry_out(specs):
+def _carry_out(specs: Sequence[Specification]) -> None:
     for spec in specs:
         spec.run()
 
 
-def alone(runs, pool):
+def alone(runs: Runs, pool: Executor | None) -> float:
     """Return the seconds that two processes need for half of the runs each, by the clock."""
+    assert pool is not None
     start = time.perf_counter()
     specs = [spec for _, spec in runs]
     for future in [pool.submit(_carry_out, specs[k::2]) for k in range(2)]:
@@ -62,7 +69,7 @@ def alone(runs, pool):
     return time.perf_counter() - start
 
 
-def workers(count=600, repeats=5):
+def workers(count: int = 600, repeats: int = 5) -> Iterator[Row]:
     """Yield the rows of two workers, and of two processes that tell nobody, against one process."""
     runs = runs_of(count, 1000)
     with executor_of(1) as one, executor_of(2) as two, executor_of(2) as pool:
@@ -75,7 +82,7 @@ def workers(count=600, repeats=5):
             yield Row(f"conv runs, n 20, 1000 steps, {name}", "one process", single / double, "×", target, note=note)
 
 
-def cpu_seconds():
+def cpu_seconds() -> float:
     """Return the CPU time of this process and all below it."""
     import psutil
 
@@ -83,9 +90,10 @@ def cpu_seconds():
     return sum(sum(process.cpu_times()[:2]) for process in (own, *own.children(recursive=True)))
 
 
-def speedups(count, repeats):
+def speedups(count: int, repeats: int) -> None:
     """Print runs a second of one process, of two workers and of a local cluster."""
-    runs, times = runs_of(count, SLOW), {}
+    runs = runs_of(count, SLOW)
+    times: dict[str, list[tuple[float, float]]] = {}
     with executor_of(1) as one, executor_of(2) as two, local_cluster() as cluster, executor_of(2) as pool:
         kinds = {
             "one process": partial(carried_out, executor=one[0], slots=one[1]),
@@ -107,7 +115,7 @@ def speedups(count, repeats):
 
 
 @contextmanager
-def local_cluster():
+def local_cluster() -> Iterator[tuple[Executor | None, Slots]]:
     """Give the executor and slots of a cluster on this machine."""
     from distributed import LocalCluster
 
@@ -117,11 +125,13 @@ def local_cluster():
         yield found
 
 
-def overhead(count):
+def overhead(count: int) -> None:
     """Print the CPU time that writing costs a run, and the length of a run of which that is 3 %."""
     runs = runs_of(count, FAST)
     with executor_of(1) as one:
-        results = dict(item for chunk in completed(runs, *one) for item in chunk)
+        done = [item for chunk in completed(runs, *one) for item in chunk]
+    results = {key: found for key, found in done if isinstance(found, Result)}
+    assert len(results) == count
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         start = time.process_time()
@@ -131,7 +141,7 @@ def overhead(count):
     print(f"store           {1e6 * seconds:8.1f} µs of CPU a run, 3 % of a run of {1e3 * seconds / 0.03:.2f} ms")
 
 
-def carrying_on(count):
+def carrying_on(count: int) -> None:
     """Print how long it takes to find a finished scan of `count` runs finished, by the clock and of CPU."""
     ((_, spec),) = runs_of(1, FAST)
     result, specify = spec.run(), specify_of("conv")
@@ -152,7 +162,7 @@ def carrying_on(count):
               f"{size / 1e6:.0f} MB", flush=True)  # fmt: skip
 
 
-def main():
+def main() -> None:
     """Measure workers against one process, what writing costs and what carrying on does."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=4000)

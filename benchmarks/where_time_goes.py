@@ -10,9 +10,11 @@ import importlib
 import json
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import reduce, wraps
+from functools import partial, reduce, wraps
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from rich.console import Console
@@ -50,31 +52,30 @@ PARTS = {  # part: where its functions are found when they are called, none with
 RECORD = tuple(range(0, 1000, 10))
 
 
-def runs():
-    """Return name: (function that carries it out, how many runs it is)."""
-
-    def conv(n=20, width=10, **options):
-        return ConvSpec(SignalNoise(samples=n), width, max_steps=1000, stop_loss=0.0, **options).run
-
-    diagonal = {"step_size": 0.05, "max_steps": 10_000, "record": tuple(range(0, 10_000, 100))}
+def runs() -> dict[str, Callable[[], object]]:
+    """Return name: function that carries it out."""
+    conv, large = partial(ConvSpec, max_steps=1000, stop_loss=0.0), SignalNoise(samples=200)
+    diagonal = DiagonalSpec(
+        SparseRegression(), 0.1, "1-sam", 0.05, step_size=0.05, max_steps=10_000, record=tuple(range(0, 10_000, 100))
+    )
     return {
-        "conv, n 20, m 10, full batch": conv(),
-        "the same, 100 records": conv(record=RECORD),
-        "conv, n 20, m 10, B 10": conv(batch_size=10),
-        "conv SAM, n 200, m 100": conv(200, 100, rule="sam", radius=0.1),
-        "diagonal 1-SAM, n 20, d 30": DiagonalSpec(SparseRegression(), 0.1, "1-sam", 0.05, **diagonal).run,
+        "conv, n 20, m 10, full batch": conv().run,
+        "the same, 100 records": conv(record=RECORD).run,
+        "conv, n 20, m 10, B 10": conv(batch_size=10).run,
+        "conv SAM, n 200, m 100": conv(large, 100, rule="sam", radius=0.1).run,
+        "diagonal 1-SAM, n 20, d 30": diagonal.run,
         "finite sum SGD, n 100, d 10": FiniteSumSpec(sampling="single", max_steps=100_000).run,
     }
 
 
-def scan():
+def scan() -> None:
     """Carry out a scan of 400 runs of a thousand steps, n = 20, m = 10, B = 10, into a folder."""
     plan = Plan("conv", {**FIXED, "max_steps": 1000}, {"mu": (1.0, 2.0, 3.0, 4.0)}, seeds=100)
     with tempfile.TemporaryDirectory() as folder, opened(folder, plan, specify_of("conv")) as found:
         assert found.run()
 
 
-def shares(call, times):
+def shares(call: Callable[[], object], times: int) -> tuple[dict[str, float], float]:
     """Return {part: share} of the CPU seconds of a call, and these, over `times` of them."""
     call()
     with ExitStack() as stack:
@@ -85,15 +86,15 @@ def shares(call, times):
 
 
 @contextmanager
-def watched(place):
+def watched(place: str) -> Iterator[list[float]]:
     """Give a list that grows by the CPU seconds of every call of a function."""
     module, _, names = place.partition(":")
     *outer, name = names.split(".")
-    owner, seconds = reduce(getattr, outer, importlib.import_module(module)), []
-    function = getattr(owner, name)
+    owner: Any = reduce(getattr, outer, importlib.import_module(module))
+    function, seconds = getattr(owner, name), []
 
     @wraps(function)
-    def timed(*args, **options):
+    def timed(*args: Any, **options: Any) -> Any:
         start = time.process_time()
         try:
             return function(*args, **options)
@@ -104,7 +105,7 @@ def watched(place):
         yield seconds
 
 
-def main():
+def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.where_time_goes", description=__doc__.partition("\n")[0]

@@ -1,13 +1,17 @@
 """The two-layer convolutional ReLU network on the d-vectors themselves, in numba: loops, and BLAS for the products."""
 
 import math
+from collections.abc import Callable
 
 import numba
 import numpy as np
 
+from simulate.signal_noise import DenseInstance
+from simulate.types import FloatArray
 
-@numba.njit
-def gradient(W, V, columns, y, signal_labels):
+
+@numba.njit()
+def gradient(W: FloatArray, V: FloatArray, columns: FloatArray, y: FloatArray, signal_labels: FloatArray) -> FloatArray:
     """Return ∇L (2m, d); columns is V transposed."""
     m, n = len(W) // 2, len(y)
     H = np.dot(W, columns)
@@ -25,11 +29,15 @@ def gradient(W, V, columns, y, signal_labels):
                 D[r, 0] += J * g * signal_labels[i]
             if H[r, i + 1] > 0.0:
                 D[r, i + 1] = J * g
-    return np.dot(D, V)
+    found: FloatArray = np.dot(D, V)
+    return found
 
 
-@numba.njit
-def take_steps(W, V, columns, y, signal_labels, radius, step_size, steps):
+@numba.njit()
+def take_steps(
+    W: FloatArray, V: FloatArray, columns: FloatArray, y: FloatArray, signal_labels: FloatArray, radius: float,
+    step_size: float, steps: int,
+) -> None:  # fmt: skip
     """Take full-batch steps on W (2m, d) in place."""
     for _ in range(steps):
         G = gradient(W, V, columns, y, signal_labels)
@@ -39,11 +47,11 @@ def take_steps(W, V, columns, y, signal_labels, radius, step_size, steps):
         W -= step_size * G
 
 
-def training(instance, radius, step_size):
+def training(instance: DenseInstance, radius: float, step_size: float) -> Callable[[int], FloatArray]:
     """Return train(steps) → W (2m, d): full-batch steps of SGD, or of SAM if radius > 0, from the initial weights."""
     columns = np.ascontiguousarray(instance.vectors.T)
 
-    def train(steps):
+    def train(steps: int) -> FloatArray:
         W = instance.weights.copy()
         take_steps(W, instance.vectors, columns, instance.labels, instance.signal_labels, radius, step_size, steps)
         return W

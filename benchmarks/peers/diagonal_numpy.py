@@ -6,10 +6,19 @@ asks at every step whether it is in the array of those to record, as the code pu
 2022 does; `TUNED` computes nothing twice and asks a set.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
+from simulate.diagonal_run import DiagonalSpec
+from simulate.regression import RegressionInstance
+from simulate.types import FloatArray as Array
 
-def usual_gd(X, y, u, v, step_size, radius, row):
+Pair = tuple[Array, Array]
+Steps = dict[str, Callable[[Array, Array, Array, Array, float, float, int], Pair]]
+
+
+def usual_gd(X: Array, y: Array, u: Array, v: Array, step_size: float, radius: float, row: int) -> Pair:
     """Return (u, v) after a step of gradient descent, every gradient written out."""
     prediction = X @ (u * v)
     error = X.T @ (prediction - y)
@@ -19,7 +28,7 @@ def usual_gd(X, y, u, v, step_size, radius, row):
     return u, v
 
 
-def usual_sgd(X, y, u, v, step_size, radius, row):
+def usual_sgd(X: Array, y: Array, u: Array, v: Array, step_size: float, radius: float, row: int) -> Pair:
     """Return (u, v) after a step on one row."""
     error = X[row] @ (u * v) - y[row]
     gradient_u, gradient_v = error * X[row] * v, error * X[row] * u
@@ -28,7 +37,7 @@ def usual_sgd(X, y, u, v, step_size, radius, row):
     return u, v
 
 
-def usual_n_sam(X, y, u, v, step_size, radius, row):
+def usual_n_sam(X: Array, y: Array, u: Array, v: Array, step_size: float, radius: float, row: int) -> Pair:
     """Return (u, v) after a step at weights perturbed by the full gradient."""
     error = X.T @ (X @ (u * v) - y)
     u_near, v_near = u + radius * (error * v) / X.shape[0], v + radius * (error * u) / X.shape[0]
@@ -39,7 +48,7 @@ def usual_n_sam(X, y, u, v, step_size, radius, row):
     return u, v
 
 
-def usual_one_sam(X, y, u, v, step_size, radius, row):
+def usual_one_sam(X: Array, y: Array, u: Array, v: Array, step_size: float, radius: float, row: int) -> Pair:
     """Return (u, v) after a step in which every sample's gradient is taken at weights perturbed by itself."""
     residual = X @ (u * v) - y
     gradient_u, gradient_v = np.zeros_like(u), np.zeros_like(v)
@@ -53,23 +62,23 @@ def usual_one_sam(X, y, u, v, step_size, radius, row):
     return u, v
 
 
-USUAL = {"gd": usual_gd, "n-sam": usual_n_sam, "1-sam": usual_one_sam, "sgd": usual_sgd}
+USUAL: Steps = {"gd": usual_gd, "n-sam": usual_n_sam, "1-sam": usual_one_sam, "sgd": usual_sgd}
 
 
-def tuned_gd(X, y, u, v, step_size, radius, row):
+def tuned_gd(X: Array, y: Array, u: Array, v: Array, step_size: float, radius: float, row: int) -> Pair:
     """Return (u, v) after a step of gradient descent."""
     g = X.T @ (X @ (u * v) - y) / len(y)
     return u - step_size * g * v, v - step_size * g * u
 
 
-def tuned_sgd(X, y, u, v, step_size, radius, row):
+def tuned_sgd(X: Array, y: Array, u: Array, v: Array, step_size: float, radius: float, row: int) -> Pair:
     """Return (u, v) after a step on one row."""
     x = X[row]
     g = (x @ (u * v) - y[row]) * x
     return u - step_size * g * v, v - step_size * g * u
 
 
-def tuned_n_sam(X, y, u, v, step_size, radius, row):
+def tuned_n_sam(X: Array, y: Array, u: Array, v: Array, step_size: float, radius: float, row: int) -> Pair:
     """Return (u, v) after a step at weights perturbed by the full gradient."""
     g = radius * (X.T @ (X @ (u * v) - y) / len(y))
     a, b = u + g * v, v + g * u
@@ -77,7 +86,7 @@ def tuned_n_sam(X, y, u, v, step_size, radius, row):
     return u - step_size * g * b, v - step_size * g * a
 
 
-def tuned_one_sam(X, y, u, v, step_size, radius, row):
+def tuned_one_sam(X: Array, y: Array, u: Array, v: Array, step_size: float, radius: float, row: int) -> Pair:
     """Return (u, v) after a step in which every sample's gradient is taken at weights perturbed by itself."""
     residuals = X @ (u * v) - y
     gradient_u, gradient_v = np.zeros_like(u), np.zeros_like(v)
@@ -90,17 +99,17 @@ def tuned_one_sam(X, y, u, v, step_size, radius, row):
     return u - step_size * gradient_u / len(y), v - step_size * gradient_v / len(y)
 
 
-TUNED = {"gd": tuned_gd, "n-sam": tuned_n_sam, "1-sam": tuned_one_sam, "sgd": tuned_sgd}
+TUNED: Steps = {"gd": tuned_gd, "n-sam": tuned_n_sam, "1-sam": tuned_one_sam, "sgd": tuned_sgd}
 
 
-def train(instance, spec, rows, loops):
+def train(instance: RegressionInstance, spec: DiagonalSpec, rows: Sequence[int], loops: Steps) -> Pair:
     """Return (beta, records) of a whole run, the records as (states, 3); `rows` (steps,) are those of SGD."""
     X, y, X_test, y_test = instance.X, instance.y, instance.X_test, instance.y_test
     take_step, step_size, radius = loops[spec.rule], spec.step_size, spec.radius
     recorded = np.array(spec.record) if loops is USUAL else set(spec.record)
-    u, v, records = np.full(X.shape[1], 2.0 * spec.alpha), np.zeros(X.shape[1]), []
+    u, v, records = 2.0 * np.full(X.shape[1], spec.alpha), np.zeros(X.shape[1]), []
 
-    def record():
+    def record() -> None:
         beta = u * v
         train, test = X @ beta - y, X_test @ beta - y_test
         records.append((train @ train / (4.0 * len(y)), test @ test / (4.0 * len(y_test)), np.abs(beta).sum()))

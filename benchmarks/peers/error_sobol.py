@@ -6,15 +6,18 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
+from simulate.types import FloatArray
+
 
 @lru_cache(maxsize=1)
-def points(dimension, replicates=8, log2_points=10):
+def points(dimension: int, replicates: int = 8, log2_points: int = 10) -> FloatArray:
     """Return independently scrambled nets of normals, (replicates, 2^log2_points, dimension)."""
     nets = [qmc.Sobol(dimension, rng=np.random.default_rng(k)).random_base2(log2_points) for k in range(replicates)]
-    return ndtri(np.clip(np.stack(nets), 2.0**-54, 1.0 - 2.0**-53))
+    found: FloatArray = ndtri(np.clip(np.stack(nets), 2.0**-54, 1.0 - 2.0**-53))
+    return found
 
 
-def clean_error(signal, covariance) -> tuple[float, float]:
+def clean_error(signal: FloatArray, covariance: FloatArray) -> tuple[float, float]:
     """Return (e, its standard error), given ⟨w_r, mu⟩ (2m,) and the covariance (2m, 2m) of ⟨w_r, xi⟩."""
     m = len(signal) // 2
     signs = np.repeat([1.0, -1.0], m)

@@ -1,9 +1,17 @@
 """Single-element steps on least squares in NumPy, as users write them."""
 
+from collections.abc import Callable
+from typing import SupportsIndex
+
 import numpy as np
 
+from simulate.types import FloatArray
 
-def train(A, b, step_size, radius, lam, steps, record, draw):
+
+def train(
+    A: FloatArray, b: FloatArray, step_size: float, radius: float, lam: float, steps: int, record: int,
+    draw: Callable[[], SupportsIndex],
+) -> tuple[FloatArray, FloatArray]:  # fmt: skip
     """Return (x, recorded f) of single-element steps as users write them; draw() gives the next index."""
     x, recorded = np.zeros(A.shape[1]), []
     for t in range(steps):

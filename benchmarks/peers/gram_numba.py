@@ -5,9 +5,11 @@ import math
 import numba
 import numpy as np
 
+from simulate.types import FloatArray, IntArray
 
-@numba.njit
-def descent(H, y, signal_labels, batch):
+
+@numba.njit()
+def descent(H: FloatArray, y: FloatArray, signal_labels: FloatArray, batch: IntArray) -> FloatArray:
     """Return D (2m, B + 1), minus the gradient's coefficients on the signal and on the batch's noise vectors."""
     rows, m = len(H), len(H) // 2
     D = np.zeros((rows, len(batch) + 1))
@@ -27,8 +29,11 @@ def descent(H, y, signal_labels, batch):
     return D
 
 
-@numba.njit
-def take_steps(H, A, G, y, signal_labels, order, batch_size, radius, step_size, steps):
+@numba.njit()
+def take_steps(
+    H: FloatArray, A: FloatArray, G: FloatArray, y: FloatArray, signal_labels: FloatArray, order: IntArray,
+    batch_size: int, radius: float, step_size: float, steps: int,
+) -> None:  # fmt: skip
     """Take steps on H and A (2m, n + 1) in place, along the permutations `order` (epochs, n), in turn."""
     per_epoch = len(y) // batch_size
     for step in range(steps):

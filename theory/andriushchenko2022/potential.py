@@ -50,7 +50,7 @@ def dual_coefficients(X: FloatArray, nu: FloatArray, log_alpha: FloatArray) -> F
 
 
 def minimiser(
-    X: FloatArray, y: FloatArray, log_alpha: FloatArray, tolerance: float = 1e-13
+    X: FloatArray, y: FloatArray, log_alpha: Numbers, tolerance: float = 1e-13
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return (beta, nu, residual) of min phi_alpha(beta) s.t. X beta = y, residual = ‖X beta − y‖/‖y‖.
 

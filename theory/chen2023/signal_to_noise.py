@@ -152,7 +152,7 @@ CLAIMS = (
         tolerance=0.02,
         tolerance_reason="finite sigma_0: neurons that still switch on",
         control=Control("without the flips' factor 1 − 2p", lambda samples: samples.given["n_snr2"]),
-        quick={"d": 10**8, "c": (1.0, 10.0, 100.0), "seeds": 64},
+        quick={"d": 10**8, "c": (1.0, 10.0, 100.0), "seeds": 128},
         full={"d": 10**9, "c": (1.0, 3.0, 10.0, 30.0, 100.0), "seeds": 256},
         ours=True,
     ),

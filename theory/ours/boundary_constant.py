@@ -58,7 +58,7 @@ CLAIMS = (
         tolerance=0.03,
         tolerance_reason="the mean over draws of the responses' covariances at n = 20 in place of each draw's own",
         control=Control("a = ½: no neuron newly switched on", predict_half),
-        quick={"d": (10**5, 10**9), "groups": 32, "seeds": 3},
+        quick={"d": (10**5, 10**9), "groups": 48, "seeds": 3},
         full={"d": (10**5, 10**7, 10**9, 10**11), "groups": 64, "seeds": 8},
         ours=True,
     ),

@@ -145,7 +145,7 @@ CLAIMS = (
         observe=observe_noise,
         predict=lambda samples: 0.03,
         control=Control("by 0.2", lambda samples: 0.2),
-        quick={"widths": (10, 100), "flip_rates": (0.0, 0.3), "seeds": 32},
+        quick={"widths": (10, 100), "flip_rates": (0.0, 0.3), "seeds": 40},
         full={"widths": (10, 100), "flip_rates": (0.0, 0.3), "seeds": 100},
         **COMMON,
     ),
