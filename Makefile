@@ -48,6 +48,7 @@ verdicts: $(READY)
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy simulate theory figures sharpbounds.py benchmarks
+	for part in tests tests/*/conftest.py; do $(VENV)/bin/mypy $$part || exit; done
 
 theorems: $(READY)
 	@$(VENV)/bin/sharpbounds list --ids

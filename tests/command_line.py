@@ -5,23 +5,24 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 import sharpbounds
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def call(*arguments):
+def call(*arguments: object) -> Result:
     """Run the command line in this process; an exception that is no exit is an error here."""
     result = CliRunner(catch_exceptions=False).invoke(sharpbounds.main, [str(a) for a in arguments])
     assert "Traceback" not in result.output
     return result
 
 
-def refused(*arguments, naming):
+def refused(*arguments: object, naming: str) -> str:
     """Check that the arguments end in exit status 2, one line that has `naming`, and no file."""
     before = sorted(Path().iterdir())
     result = call(*arguments)
@@ -34,14 +35,14 @@ def refused(*arguments, naming):
     return errors[0]
 
 
-def outside(*arguments, **environment):
+def outside(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     command = [sys.executable, "-m", "sharpbounds", *arguments]
     here = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **environment}
     return subprocess.run(command, env=here, capture_output=True, text=True, encoding="utf-8", errors="replace")
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Return a value as JSON has it: NaN and infinities are null."""
     if isinstance(value, np.ndarray):
         return [plain(item) for item in value.tolist()]

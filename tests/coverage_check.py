@@ -10,38 +10,44 @@ write vectors (`simulate.lanes`, `simulate.strips`) where a test compiles. Exit 
 import json
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 LEAST = {"lines": 95.0, "branches": 90.0}  # per cent
 COUNTS = {"lines": ("covered_lines", "num_statements"), "branches": ("covered_branches", "num_branches")}
 SHOWN = 8  # files
 
+Summary = Mapping[str, int]  # its counts; coverage writes shares beside them
+Files = Mapping[str, Mapping[str, Any]]
 
-def share(summary, kind):
+
+def share(summary: Summary, kind: str) -> float:
     """Return how much of `kind` is covered, in per cent; of nothing, all."""
     covered, number = (summary[name] for name in COUNTS[kind])
     return 100.0 * covered / number if number else 100.0
 
 
-def by_room(files):
+def by_room(files: Files) -> dict[str, Counter[str]]:
     """Return the sums over the files of each room."""
-    rooms = {}
+    rooms: dict[str, Counter[str]] = {}
     for path, file in files.items():
-        rooms.setdefault(Path(path).parts[0], Counter()).update(file["summary"])
+        counts = {name: file["summary"][name] for pair in COUNTS.values() for name in pair}
+        rooms.setdefault(Path(path).parts[0], Counter()).update(counts)
     return rooms
 
 
-def left(file):
+def left(file: Mapping[str, Any]) -> int:
     """Return how many lines and branches of a file no test has run."""
     return sum(file["summary"][number] - file["summary"][covered] for covered, number in COUNTS.values())
 
 
-def lines_of(name, summary):
+def lines_of(name: str, summary: Summary) -> str:
     """Return a line of the table."""
     return f"{name:40}" + "".join(f"{share(summary, kind):9.2f}" for kind in LEAST)
 
 
-def main(path):
+def main(path: str | Path) -> list[str]:
     """Print the table; return the kinds of which too little is covered."""
     found = json.loads(Path(path).read_text())
     files = found["files"]

@@ -8,12 +8,14 @@ max |H − (H_0 + A G)| after 10⁵, 10⁶ and 10⁷ steps of mini-batches: over
 """
 
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from simulate.conv import GramNetwork
 from simulate.conv_run import ConvSpec, build_network
 from simulate.signal_noise import SignalNoise
 from simulate.update import Batches, Phase, Rule, train
@@ -32,7 +34,7 @@ CASES = {
 }  # fmt: skip
 
 
-def drift(network) -> tuple[float, float]:
+def drift(network: GramNetwork) -> tuple[float, float]:
     """Return max |H − (H_0 + A G)| over max |H|, and over the largest |H_0| + |A||G|."""
     H, G, A = network.projections(), network.instance.gram, network.coefficients[:, None]
     start = network._initial_share * network.instance.projections  # what weight decay leaves of it
@@ -40,17 +42,18 @@ def drift(network) -> tuple[float, float]:
     return float(missed / np.abs(H).max()), float(missed / (np.abs(start) + (np.abs(A) @ np.abs(G))[:, 0]).max())
 
 
-def follow(spec: ConvSpec, marks):
+def follow(spec: ConvSpec, marks: Iterable[int]) -> Iterator[GramNetwork]:
     """Yield the network after each of `marks` steps."""
     network, done, rule = build_network(spec), 0, Rule(spec.radius if spec.rule == "sam" else 0.0)
+    assert isinstance(network, GramNetwork)
     for steps in marks:
-        batches = Batches(spec.data.samples, BATCH, np.random.default_rng(steps))
+        batches = Batches(len(network.instance.labels), BATCH, np.random.default_rng(steps))
         train(network, [Phase(rule, steps - done)], batches, spec.step_size, 0.0)
         done = steps
         yield network
 
 
-def main(marks):
+def main(marks: Sequence[int]) -> None:
     """Print the table."""
     steps = "".join(f"{steps:>10.0e}" for steps in marks)
     print(f"{'drift over max |H| after':34s}{steps}   over terms   roundings")

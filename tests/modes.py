@@ -10,7 +10,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def in_both_modes(folder, program):
+def in_both_modes(folder: Path, program: str) -> list[dict[str, np.ndarray]]:
     """Return the arrays, by name, that a program saves in the file sys.argv[1]: compiled, and plain."""
     found = []
     for disable in ("0", "1"):

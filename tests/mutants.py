@@ -27,22 +27,25 @@ import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # before this folder, which has a `theory` of its own
 
-from mutation import inner_forms, mutated, named, of_cells, of_source, of_values, reached, unwrapped
+from mutation import Mutant, OfSource, inner_forms, mutated, named, of_cells, of_source, of_values, reached, unwrapped
 
 from simulate.executor import executor_of
 from simulate.runner import Runner, single_threaded
 from simulate.store import Store
+from simulate.types import FloatArray
 from theory.check import FALSE_ALARM, predicted
-from theory.claim import Control, Kind, Outcome, Samples
+from theory.claim import Claim, Control, Kind, Observation, Outcome, Prediction, Samples
 from theory.registry import claims, papers, select
 from theory.verdict import judge
 
@@ -58,9 +61,14 @@ LONG = {
 CPU_SECONDS = 10.0  # for one mutant: an iteration that no longer ends is noticed as well,
 MOST_BYTES = 6 << 30  # more than before, and an array that grows without measure
 
+Row = tuple[str, str, str]
+"""A mutant, its fate and what the judge says."""
+
+Item = TypeVar("Item")
+
 
 @functools.cache
-def homes():
+def homes() -> dict[str, str]:
     """Return the module of every claim by id."""
     return {
         claim.id: f"theory.{key}.{name}"
@@ -70,33 +78,33 @@ def homes():
     }
 
 
-def carried(claim):
+def carried(claim: Claim) -> tuple[Prediction | Mapping[str, Prediction], Mapping[str, Any], Outcome]:
     """Return (prediction, changes to the settings, expected outcome) of what is judged: the twin, if there is one."""
     repaired = claim.twin or Control("")
     outcome = Outcome.HOLDS if claim.twin else claim.judged or claim.expected_in("quick")
     return repaired.predict or claim.predict, repaired.changes, outcome
 
 
-def each(function, *observations):
+def each(function: Callable[..., Any], *observations: Any) -> Any:
     """Apply a function to one observation or to every axis of several."""
     if isinstance(observations[0], Mapping):
         return {axis: function(*(one[axis] for one in observations)) for axis in observations[0]}
     return function(*observations)
 
 
-def parts(values):
+def parts(values: Any) -> list[FloatArray]:
     """Return the arrays of an observation or a prediction, by axis or alone."""
     values = list(values.values()) if isinstance(values, Mapping) else [values]
     return [np.asarray(value.observed if isinstance(value, Samples) else value, float) for value in values]
 
 
-def same(a, b):
+def same(a: Any, b: Any) -> bool:
     """Return whether two predictions, or two observations, agree to the last bit."""
     a, b = parts(a), parts(b)
     return len(a) == len(b) and all(np.array_equal(x, y, equal_nan=True) for x, y in zip(a, b, strict=True))
 
 
-def weaker(kind, old, new):
+def weaker(kind: Kind, old: tuple[Observation, Any], new: tuple[Observation, Any]) -> bool:
     """Return whether a bound, (samples, prediction), is at no point tighter than before, in its value or its slack.
 
     What an ordering predicts is a lower bound of the differences.
@@ -105,7 +113,7 @@ def weaker(kind, old, new):
     if side is None:
         return False
 
-    def slack(observed, bound):
+    def slack(observed: FloatArray, bound: FloatArray) -> FloatArray:
         mean = observed.mean(axis=-1) if observed.ndim > bound.ndim else observed
         return side * (bound - mean) / np.where(bound == 0.0, 1.0, np.abs(bound))
 
@@ -117,7 +125,10 @@ def weaker(kind, old, new):
     )
 
 
-def fate(claim, mutant, samples, prediction, expected, observe):
+def fate(
+    claim: Claim, mutant: Mutant, samples: Observation, prediction: Any, expected: Outcome,
+    observe: Callable[[Claim], Observation] | None,
+) -> tuple[str, str]:  # fmt: skip
     """Return (fate, what the judge says): killed, equivalent, weaker or survived.
 
     `samples` and `prediction` are the claim's; `observe` observes a mutated claim, None where it need not be.
@@ -126,17 +137,17 @@ def fate(claim, mutant, samples, prediction, expected, observe):
     signal.setitimer(signal.ITIMER_VIRTUAL, CPU_SECONDS)
     try:
         with np.errstate(all="ignore"):
-            if mutant.module:
+            if isinstance(mutant, OfSource):
                 with mutated(homes()[claim.id], mutant) as there:
                     other = there[claim.id]
                     found = observe(other) if observe else samples
                     new = predicted(carried(other)[0], found)
-            elif mutant.change[0] == "predict":
-                new = predicted(mutant.change[1], samples)
-            elif mutant.change[0] == "value":
-                new = each(lambda value: mutant.change[1](np.asarray(value, float)), prediction)
+            elif mutant.of == "predict":
+                new = predicted(mutant.change, samples)
+            elif mutant.of == "value":
+                new = each(lambda value: mutant.change(np.asarray(value, float)), prediction)
             else:
-                found = each(lambda one: replace(one, observed=mutant.change[1](np.asarray(one.observed))), samples)
+                found = each(lambda one: replace(one, observed=mutant.change(np.asarray(one.observed))), samples)
             if same(new, prediction) and same(found, samples):
                 return "equivalent", ""
             verdict = judge(claim.kind, found, new, claim.tolerance, FALSE_ALARM / len(claims()))
@@ -150,14 +161,14 @@ def fate(claim, mutant, samples, prediction, expected, observe):
     return ("weaker" if weaker(claim.kind, (samples, prediction), (found, new)) else "survived"), said
 
 
-def mutants(claim, predict):
+def mutants(claim: Claim, predict: Prediction | Mapping[str, Prediction]) -> tuple[list[Mutant], list[OfSource]]:
     """Return (mutants of the prediction, mutants of forms within the observation) of a claim.
 
     The latter are wanted where the former are few, or the prediction is made of what the observation has worked out.
     """
     forms = reached(unwrapped(predict))
     source = list(of_source(named(forms)))
-    first = [*of_values(claim.kind), *of_cells(claim, predict)]
+    first: list[Mutant] = [*of_values(claim.kind), *of_cells(predict)]
     first += evenly(source, FEW) if claim.id in LONG else source
     handed = any(isinstance(one, ast.Attribute) and one.attr == "given" for _, n in forms for one in ast.walk(n))
     if len(first) >= ENOUGH and not handed:
@@ -165,12 +176,12 @@ def mutants(claim, predict):
     return first, list(of_source(inner_forms(claim.observe, [node for _, node in forms])))
 
 
-def evenly(items, count):
+def evenly(items: Sequence[Item], count: int) -> Sequence[Item]:
     """Return `count` of the items, evenly spaced."""
     return [items[k * len(items) // count] for k in range(count)] if count < len(items) else items
 
 
-def _stop(number, frame):
+def _stop(number: int, frame: FrameType | None) -> None:
     raise TimeoutError(f"no end within {CPU_SECONDS:g} s")
 
 
@@ -182,7 +193,7 @@ def reserved() -> int:
         return 0
 
 
-def examine(claim_id):
+def examine(claim_id: str) -> tuple[str, float, list[Row], int]:
     """Return (id, seconds, [(mutant, fate, what the judge says)], mutants left out) of one claim."""
     signal.signal(signal.SIGVTALRM, _stop)
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
@@ -191,7 +202,7 @@ def examine(claim_id):
     predict, _, expected = carried(claim)
     with Runner(1, Store()) as runner, single_threaded():
 
-        def observe(other):
+        def observe(other: Claim) -> Observation:
             return other.observe({**other.quick, "seed": 0, **carried(other)[1]}, runner)
 
         samples = observe(claim)
@@ -209,12 +220,12 @@ def examine(claim_id):
     return claim_id, time.perf_counter() - start, rows, len(inner) - len(chosen)
 
 
-def reasons():
+def reasons() -> dict[str, dict[str, str]]:
     """Return the written reasons, {glob of claim ids: {glob of mutants: reason}}."""
     return tomllib.loads(REASONS.read_text())
 
 
-def explained(written, claim_id, text):
+def explained(written: Mapping[str, Mapping[str, str]], claim_id: str, text: str) -> tuple[str, str] | None:
     """Return (claim glob, mutant glob) of the reason why a mutant survives; None without one."""
     for ids, by_mutant in written.items():
         if fnmatchcase(claim_id, ids):
@@ -224,7 +235,7 @@ def explained(written, claim_id, text):
     return None
 
 
-def main():
+def main() -> None:
     """Examine the claims named; see the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("patterns", nargs="*", metavar="ID or glob")
@@ -233,11 +244,13 @@ def main():
     parser.add_argument("--json", metavar="FILE")
     given = parser.parse_args()
     chosen = [c for c in select(given.patterns) if not c.missing() and carried(c)[2] is Outcome.HOLDS]
-    written, used, total, unexplained, records = reasons(), set(), Counter(), 0, []
+    written, used, unexplained, records = reasons(), set(), 0, []
+    total: Counter[str] = Counter()
     start = time.perf_counter()
     with executor_of(given.workers) as (pool, _):
         for claim_id, seconds, rows, left in (pool.map if pool else map)(examine, [claim.id for claim in chosen]):
-            lines, count = [], Counter()
+            lines = []
+            count: Counter[str] = Counter()
             for text, kind, said in rows:
                 if kind == "survived" and (entry := explained(written, claim_id, text)):
                     used.add(entry)

@@ -11,14 +11,19 @@ import inspect
 import sys
 import types
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from theory.claim import Kind
+from theory.claim import Claim, Kind
 
 ROOT = Path(__file__).resolve().parents[1]
+
+Node = ast.FunctionDef | ast.Lambda
+Form = tuple[str, str, Node]
+"""A function by its module, its name there and its node in the module's `tree`."""
 
 # the operators
 
@@ -35,30 +40,31 @@ PLUMBING = {  # calls whose arguments are shapes, counts, axes or guards
 TINY, HUGE = 1e-6, 1e6  # a constant beyond is a tolerance or a guard
 
 
-def called(node):
-    """Return the name of what a call calls."""
-    return getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+def called(node: ast.AST) -> str:
+    """Return the name of what a call calls; of anything else nothing."""
+    name: str = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+    return name
 
 
-def is_number(node):
-    """Return whether a node is a number; a minus before it is a sign of its own."""
-    return isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
+def number(node: ast.AST) -> float | None:
+    """Return the number that a node is, None if it is none; a minus before it is a sign of its own."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def variants(node):
+def variants(node: ast.expr) -> Iterator[ast.expr]:
     """Yield what the operators make of one expression."""
 
-    def power(base, exponent):
+    def power(base: ast.expr, exponent: ast.expr) -> ast.expr:
         return ast.BinOp(base, ast.Pow(), exponent)
 
-    def moved(exponent, by):
-        if is_number(exponent):
-            return ast.Constant(exponent.value + by)
-        return ast.BinOp(exponent, ast.Add(), ast.Constant(by))
+    def moved(exponent: ast.expr, by: float) -> ast.expr:
+        old = number(exponent)
+        return ast.BinOp(exponent, ast.Add(), ast.Constant(by)) if old is None else ast.Constant(old + by)
 
-    if is_number(node) and node.value and TINY <= abs(node.value) <= HUGE:
-        yield ast.Constant(node.value * 2)
-        yield ast.Constant(node.value / 2)
+    if (value := number(node)) and TINY <= abs(value) <= HUGE:
+        yield ast.Constant(value * 2)
+        yield ast.Constant(value / 2)
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
         for by in (0.5, -0.5):
             yield power(node.left, moved(node.right, by))
@@ -69,17 +75,17 @@ def variants(node):
         yield node.right if plus else ast.UnaryOp(ast.USub(), node.right)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield node.operand
-    elif called(node) == "sqrt" and len(node.args) == 1:
+    elif isinstance(node, ast.Call) and called(node) == "sqrt" and len(node.args) == 1:
         for by in (0.5, -0.5):
             yield power(node.args[0], ast.Constant(0.5 + by))
-    elif called(node) in SWAPS:
+    elif isinstance(node, ast.Call) and called(node) in SWAPS:
         swapped = copy.deepcopy(node)
         name = "attr" if isinstance(node.func, ast.Attribute) else "id"
         setattr(swapped.func, name, SWAPS[called(node)])
         yield swapped
 
 
-def sites(node):
+def sites(node: ast.AST) -> Iterator[ast.expr]:
     """Yield the expressions of a function that may be mutated, plumbing left out."""
     if isinstance(node, ast.FunctionDef):
         for statement in node.body:
@@ -107,12 +113,12 @@ def sites(node):
         yield from sites(node.orelse)
         return
     if called(node) in PLUMBING:
-        if called(node) == "full" and len(node.args) == 2:  # np.full(shape, value)
+        if isinstance(node, ast.Call) and called(node) == "full" and len(node.args) == 2:  # np.full(shape, value)
             yield from sites(node.args[1])
         return
     if isinstance(node, ast.expr):
         yield node
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and is_number(node.right):
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and number(node.right) is not None:
         yield from sites(node.left)
         return
     if isinstance(node, ast.Call):
@@ -127,32 +133,36 @@ def sites(node):
 
 
 @functools.cache
-def tree(module):
+def tree(module: str) -> ast.Module:
     """Return the syntax tree of a module by name."""
-    return ast.parse(Path(importlib.import_module(module).__file__).read_text())
+    return ast.parse(Path(inspect.getfile(importlib.import_module(module))).read_text())
 
 
-def node_of(function):
+def ends(node: Node) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return where a node begins and ends, each as (line, column)."""
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    return (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+
+
+def node_of(function: types.FunctionType) -> Node:
     """Return the node in `tree(function.__module__)` that a function was made of."""
     positions = function.__code__.co_positions()
     spans = [(a, c) for a, b, c, d in positions if a and c is not None and (a, c) != (b, d)]
     lines = min(a for a, _ in spans), max(a for a, _ in spans)
-    lambdas = function.__code__.co_name == "<lambda>"
     found = []
     for node in ast.walk(tree(function.__module__)):
-        if isinstance(node, ast.Lambda if lambdas else ast.FunctionDef):
-            named = lambdas or node.name == function.__code__.co_name
-            inside = node.lineno <= lines[0] and lines[1] <= node.end_lineno
-            if lambdas:
-                inside = inside and all(
-                    (node.lineno, node.col_offset) <= at <= (node.end_lineno, node.end_col_offset) for at in spans
-                )
-            if named and inside:
-                found.append(node)
-    return min(found, key=lambda node: (node.end_lineno - node.lineno, node.end_col_offset - node.col_offset))
+        if isinstance(node, Node) and getattr(node, "name", "<lambda>") == function.__code__.co_name:
+            first, last = ends(node)
+            inside = first[0] <= lines[0] and lines[1] <= last[0]
+            if isinstance(node, ast.Lambda):
+                inside = all(first <= at <= last for at in spans)
+            if inside:
+                found.append(((last[0] - first[0], last[1] - first[1]), node))
+    return min(found, key=lambda one: one[0])[1]
 
 
-def unwrapped(function):
+def unwrapped(function: object) -> list[types.FunctionType]:
     """Return the plain functions that a prediction or an observation is made of."""
     if isinstance(function, Mapping | list | tuple):
         values = function.values() if isinstance(function, Mapping) else function
@@ -164,9 +174,10 @@ def unwrapped(function):
     return [function] if isinstance(function, types.FunctionType) and function.__module__.startswith("theory.") else []
 
 
-def reached(functions):
-    """Return (module, node) of every function of `theory` that calls of `functions` may reach, these first."""
-    found, queue = {}, list(functions)
+def reached(functions: Sequence[types.FunctionType]) -> list[tuple[types.FunctionType, Node]]:
+    """Return (function, node) of every function of `theory` that calls of `functions` may reach, these first."""
+    found: dict[tuple[str, int], tuple[types.FunctionType, Node]] = {}
+    queue = list(functions)
     while queue:
         function = queue.pop(0)
         module, node = function.__module__, node_of(function)
@@ -202,7 +213,7 @@ SETUP = {  # how a run is set up, what is only printed, and solvers
 }  # fmt: skip
 
 
-def is_form(node):
+def is_form(node: Node) -> bool:
     """Return whether a function within an observation is a closed form: of numbers and arrays alone."""
     arguments = {a.arg for a in (*node.args.args, *filter(None, [node.args.vararg]))}
     if not arguments or arguments & NOT_FORMS or getattr(node, "name", "") in SETUP:
@@ -210,21 +221,21 @@ def is_form(node):
     inner = list(ast.walk(node))
     if any(isinstance(one, ast.While | ast.Yield | ast.ListComp) for one in inner):
         return False
-    return not any(isinstance(one, ast.ImportFrom) and one.module.startswith("simulate") for one in inner)
+    return not any(isinstance(one, ast.ImportFrom) and (one.module or "").startswith("simulate") for one in inner)
 
 
-def named(functions):
+def named(functions: Iterable[tuple[types.FunctionType, Node]]) -> list[Form]:
     """Return (module, name, node) of functions, (function, node) as `reached` returns them, but for the set-up."""
     found = [(f.__module__, f.__qualname__.replace("<locals>.", "").replace("<lambda>", "λ"), n) for f, n in functions]
     return [one for one in found if one[1].rpartition(".")[2] not in SETUP]
 
 
-def inner_forms(observe, known):
+def inner_forms(observe: object, known: Collection[Node]) -> list[Form]:
     """Return (module, name, node) of the closed forms that an observation reaches, those written inside a function too.
 
     `known` are nodes to leave out.
     """
-    found = {}
+    found: dict[int, Form] = {}
     for module, name, node in named(reached(unwrapped(observe))):
         if node in known:
             continue
@@ -244,33 +255,44 @@ def inner_forms(observe, known):
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """A described change: of an expression (its node, another in its place) of a module, or of the prediction."""
+class OfSource:
+    """A mutant by another expression in the place of one of a module."""
 
     text: str
-    module: str | None = None
-    site: ast.expr | None = None
-    variant: ast.expr | None = None
-    change: object = None
+    module: str
+    site: ast.expr
+    variant: ast.expr
 
     def tree(self) -> ast.Module:
         """Return the syntax of the module as mutated."""
         return ast.fix_missing_locations(copy.deepcopy(tree(self.module), {id(self.site): self.variant}))
 
 
-def of_source(forms):
+@dataclass(frozen=True)
+class OfValues:
+    """A mutant by another prediction (`of` = "predict"), or by a function of the "value" predicted or "observed"."""
+
+    text: str
+    of: str
+    change: Callable[[Any], Any]
+
+
+Mutant = OfSource | OfValues
+
+
+def of_source(forms: Iterable[Form]) -> Iterator[OfSource]:
     """Yield the mutants of forms, (module, name, node) as `named` and `inner_forms` return them."""
-    seen = Counter()
+    seen: Counter[str] = Counter()
     for module, name, node in forms:
         for site in sites(node):
             for variant in variants(site):
                 text = f"{name}: {ast.unparse(site)} → {ast.unparse(variant)}"
                 seen[text] += 1
                 text += f" (no. {seen[text]})" if seen[text] > 1 else ""
-                yield Mutant(text, module, site, variant)
+                yield OfSource(text, module, site, variant)
 
 
-def of_cells(claim, predict):
+def of_cells(predict: object) -> Iterator[OfValues]:
     """Yield the mutants of the numbers that a prediction is closed over, as the 0.25 of `exponent(0.25)`."""
     if not isinstance(predict, types.FunctionType) or not predict.__closure__:
         return
@@ -284,23 +306,24 @@ def of_cells(claim, predict):
                 predict.__code__, predict.__globals__, predict.__name__, predict.__defaults__, tuple(cells)
             )
             text = f"{predict.__code__.co_freevars[place]} = {value} → {other}"
-            yield Mutant(text, change=("predict", changed))
+            yield OfValues(text, "predict", changed)
 
 
-def of_values(kind):
+def of_values(kind: Kind) -> Iterator[OfValues]:
     """Yield the mutants of a prediction as a whole."""
     if kind is Kind.ORDERING:
-        yield Mutant("reversed", change=("observed", lambda x: -x))
+        yield OfValues("reversed", "observed", lambda x: -x)
         return
-    for text, change in (("× 2", lambda x: 2.0 * x), ("÷ 2", lambda x: 0.5 * x), ("sign", lambda x: -x)):
-        yield Mutant(text, change=("value", change))
+    yield OfValues("× 2", "value", lambda x: 2.0 * x)
+    yield OfValues("÷ 2", "value", lambda x: 0.5 * x)
+    yield OfValues("sign", "value", lambda x: -x)
     if kind in (Kind.RATE, Kind.PHASE_BOUNDARY):
-        for text, change in (("+ ½", lambda x: x + 0.5), ("− ½", lambda x: x - 0.5)):
-            yield Mutant(text, change=("value", change))
+        yield OfValues("+ ½", "value", lambda x: x + 0.5)
+        yield OfValues("− ½", "value", lambda x: x - 0.5)
 
 
 @functools.cache
-def imports():
+def imports() -> dict[str, set[str]]:
     """Return the modules of `theory` that each one imports, by name."""
     names = [".".join(p.relative_to(ROOT).with_suffix("").parts) for p in (ROOT / "theory").rglob("*.py")]
     names = [name.removesuffix(".__init__") for name in names]
@@ -310,7 +333,7 @@ def imports():
 
 
 @functools.cache
-def dependents(module):
+def dependents(module: str) -> set[str]:
     """Return the modules of papers that import a module, directly or not, and itself."""
     found = {module}
     while more := {name for name, needs in imports().items() if needs & found} - found:
@@ -319,15 +342,15 @@ def dependents(module):
 
 
 @contextmanager
-def mutated(home, mutant):
+def mutated(home: str, mutant: OfSource) -> Iterator[dict[str, Claim]]:
     """Give the claims of the module `home` as they are after a mutation of source."""
     gone = {name: sys.modules.pop(name) for name in dependents(mutant.module) if name in sys.modules}
     try:
         module = types.ModuleType(mutant.module)
-        module.__file__ = gone[mutant.module].__file__
+        module.__file__ = file = inspect.getfile(gone[mutant.module])
         module.__package__ = mutant.module.rpartition(".")[0]
         sys.modules[mutant.module] = module
-        exec(compile(mutant.tree(), module.__file__, "exec"), vars(module))
+        exec(compile(mutant.tree(), file, "exec"), vars(module))
         yield {claim.id: claim for claim in importlib.import_module(home).CLAIMS}
     finally:
         for name in dependents(mutant.module):

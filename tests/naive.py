@@ -6,28 +6,40 @@ A sample is its patches: x has shape (n, P, d). Rows of W (2m, d) are neurons, t
 """
 
 import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
 import numpy as np
+from numpy.random import Generator
+from numpy.typing import ArrayLike
+
+from simulate.conv import Network
+from simulate.signal_noise import DenseInstance, GramInstance
+from simulate.types import FloatArray, IntArray
+from simulate.update import Rule
+
+Batch = Sequence[int] | IntArray
+DiagonalRule = tuple[float, float, int | None]  # (radius, normalisation, block)
 
 
-def sigmoid(z):
+def sigmoid(z: float) -> float:
     """Return 1/(1 + e^z)."""
     if z > 0:
         return math.exp(-z) / (1.0 + math.exp(-z))
     return 1.0 / (1.0 + math.exp(z))
 
 
-def log_loss(z):
+def log_loss(z: float) -> float:
     """Return log(1 + e^−z)."""
     return math.log1p(math.exp(-z)) if z > 0 else -z + math.log1p(math.exp(z))
 
 
-def sign_of_row(r, rows):
+def sign_of_row(r: int, rows: int) -> float:
     """Return J_r: +1 in the first half of the rows, −1 in the second."""
     return 1.0 if r < rows // 2 else -1.0
 
 
-def patches(instance):
+def patches(instance: DenseInstance) -> FloatArray:
     """Return x (n, P, d) of a dense instance: the patch ŷ·mu, then every noise vector as often as it is used."""
     mu, noise = instance.vectors[0], instance.vectors[1:]
     samples = []
@@ -39,7 +51,7 @@ def patches(instance):
     return np.array(samples)
 
 
-def logit(W, x):
+def logit(W: FloatArray, x: FloatArray) -> float:
     """Return f of one sample x (P, d)."""
     total = 0.0
     for r in range(len(W)):
@@ -48,13 +60,13 @@ def logit(W, x):
     return total / (len(W) // 2)
 
 
-def loss(W, x, y, batch=None):
+def loss(W: FloatArray, x: FloatArray, y: FloatArray, batch: Batch | None = None) -> float:
     """Return the mean loss over `batch`, or over all samples."""
     batch = range(len(y)) if batch is None else batch
     return sum(log_loss(y[i] * logit(W, x[i])) for i in batch) / len(batch)
 
 
-def gradient(W, x, y, batch):
+def gradient(W: FloatArray, x: FloatArray, y: FloatArray, batch: Batch) -> FloatArray:
     """Return ∇L (2m, d) on `batch`, with relu'(0) = 0."""
     m, result = len(W) // 2, np.zeros_like(W)
     for i in batch:
@@ -66,30 +78,34 @@ def gradient(W, x, y, batch):
     return result / len(batch)
 
 
-def perturbation(W, x, y, batch, radius):
+def perturbation(W: FloatArray, x: FloatArray, y: FloatArray, batch: Batch, radius: float) -> FloatArray:
     """Return SAM's eps = radius · ∇L/‖∇L‖, zero where the gradient is."""
     g = gradient(W, x, y, batch)
     norm = math.sqrt(float((g * g).sum()))
     return np.zeros_like(g) if norm == 0.0 else radius / norm * g
 
 
-def step(W, x, y, batch, step_size, radius):
+def step(W: FloatArray, x: FloatArray, y: FloatArray, batch: Batch, step_size: float, radius: float) -> FloatArray:
     """Return the weights after one step; radius = 0 is SGD."""
     at = W + perturbation(W, x, y, batch, radius) if radius else W
     return W - step_size * gradient(at, x, y, batch)
 
 
-def epoch_batches(permutation, batch_size):
+def epoch_batches(permutation: IntArray, batch_size: int) -> list[IntArray]:
     """Return the batches of one epoch, the last one as small as it comes."""
     return [permutation[k : k + batch_size] for k in range(0, len(permutation), batch_size)]
 
 
-def train(W, x, y, permutations, batch_size, step_size, radii, stop_loss=-1.0):
+def train(
+    W: FloatArray, x: FloatArray, y: FloatArray, permutations: Iterable[IntArray], batch_size: int, step_size: float,
+    radii: Iterable[float], stop_loss: float = -1.0,
+) -> tuple[FloatArray, str, int]:  # fmt: skip
     """Return (weights, status, steps) after len(radii) steps, one radius a step.
 
     `permutations` yields one permutation an epoch; the loss is tested before each epoch and at the end of the last.
     """
-    W, taken, queue = W.copy(), 0, []
+    W, taken = W.copy(), 0
+    queue: list[IntArray] = []
     permutations = iter(permutations)
     for radius in radii:
         if not queue:
@@ -103,7 +119,7 @@ def train(W, x, y, permutations, batch_size, step_size, radii, stop_loss=-1.0):
     return W, "max-steps", taken
 
 
-def gram_descent(H, instance, batch):
+def gram_descent(H: FloatArray, instance: GramInstance, batch: Batch) -> FloatArray:
     """Return D (2m, N+1), minus the gradient's coefficients, in matrix form on pre-activations H."""
     y, signal = instance.labels, instance.signal_labels
     m, n, count, c = len(H) // 2, len(y), instance.noise_count, instance.noise_weight
@@ -120,7 +136,9 @@ def gram_descent(H, instance, batch):
     return D
 
 
-def gram_step(H, A, instance, batch, step_size, radius):
+def gram_step(
+    H: FloatArray, A: FloatArray, instance: GramInstance, batch: Batch, step_size: float, radius: float
+) -> tuple[FloatArray, FloatArray]:
     """Return (H, A) after one step in Gram space: D, D G, and Σ D ∘ (D G) as the squared gradient norm."""
     D = gram_descent(H, instance, batch)
     if radius:
@@ -130,7 +148,10 @@ def gram_step(H, A, instance, batch, step_size, radius):
     return H + step_size * D @ instance.gram, A + step_size * D
 
 
-def monte_carlo_error(W, mu, noise_std, patch_count, shared, trials, rng, chunk=20_000):
+def monte_carlo_error(
+    W: FloatArray, mu: FloatArray, noise_std: float, patch_count: int, shared: bool, trials: int, rng: Generator,
+    chunk: int = 20_000,
+) -> tuple[float, float]:  # fmt: skip
     """Return (clean error, standard error) on fresh real samples; f = 0 counts one half."""
     m, d, wrong = len(W) // 2, len(mu), []
     for start in range(0, trials, chunk):
@@ -143,11 +164,11 @@ def monte_carlo_error(W, mu, noise_std, patch_count, shared, trials, rng, chunk=
             own += [noise_std * rng.standard_normal((size, d)) for _ in range(patch_count - 1)]
         f = sum(np.maximum(x @ W[:m].T, 0.0).sum(1) - np.maximum(x @ W[m:].T, 0.0).sum(1) for x in own) / m
         wrong.append(np.where(f == 0.0, 0.5, y * f < 0.0))
-    wrong = np.concatenate(wrong)
-    return float(wrong.mean()), float(wrong.std() / math.sqrt(trials))
+    each = np.concatenate(wrong)
+    return float(each.mean()), float(each.std() / math.sqrt(trials))
 
 
-def error_of_two_neurons(W, mu, noise_std, weight, points=20_000):
+def error_of_two_neurons(W: FloatArray, mu: FloatArray, noise_std: float, weight: float, points: int = 20_000) -> float:
     """Return the exact clean error at m = 1 for one noise vector a sample, by an integral over the angle.
 
     (⟨w_1, xi⟩, ⟨w_2, xi⟩) = R (‖w_1‖ cos θ, ‖w_2‖ cos(θ − φ)) with R Rayleigh and θ uniform, so that
@@ -160,7 +181,7 @@ def error_of_two_neurons(W, mu, noise_std, weight, points=20_000):
     g = np.maximum(lengths[0] * np.cos(theta), 0.0) - np.maximum(lengths[1] * np.cos(theta - angle), 0.0)
     g *= weight * noise_std
 
-    def below(level, g):
+    def below(level: float, g: FloatArray) -> float:
         """P(R g < level), level ≠ 0."""
         tail = np.zeros_like(g)
         same = g * level > 0.0
@@ -172,7 +193,7 @@ def error_of_two_neurons(W, mu, noise_std, weight, points=20_000):
     return 0.5 * below(-plus, g) + 0.5 * below(minus, -g)
 
 
-def bartlett(rows, dimension, rng, shift=1):
+def bartlett(rows: int, dimension: int, rng: Generator, shift: int = 1) -> FloatArray:
     """Return the Gram matrix (rows, rows) of standard normals in R^d by Bartlett's factor, diagonal chi(d − shift − i).
 
     shift = 1 beside one separate coordinate is the right law; any other is wrong, for negative controls.
@@ -190,18 +211,18 @@ def bartlett(rows, dimension, rng, shift=1):
 class Watched:
     """A network that records its whole state: H, the perturbed H, and A."""
 
-    def __init__(self, network):
+    def __init__(self, network: Network) -> None:
         self.network = network
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         """Pass everything else on."""
         return getattr(self.network, name)
 
-    def advance(self, *arguments):
+    def advance(self, *arguments: Any) -> tuple[int, int, dict[str, np.ndarray]]:
         """Advance with this class's `observe`."""
-        return type(self.network).advance(self, *arguments)
+        return type(self.network).advance(cast(Network, self), *arguments)
 
-    def observe(self, batch, rule):
+    def observe(self, batch: IntArray, rule: Rule) -> dict[str, np.ndarray]:
         """Return what masks and coefficients are made of."""
         H = self.network.projections().copy()
         return {
@@ -215,7 +236,7 @@ class Watched:
 # diagonal linear networks: W (2, d) = (w₊, w₋), beta = w₊² − w₋², L(w) = (1/4n) Σ_i (⟨x_i, beta⟩ − y_i)²
 
 
-def diagonal_loss(W, X, y):
+def diagonal_loss(W: FloatArray, X: FloatArray, y: FloatArray) -> float:
     """Return L."""
     total = 0.0
     for x, target in zip(X, y, strict=True):
@@ -223,13 +244,16 @@ def diagonal_loss(W, X, y):
     return total / (4 * len(y))
 
 
-def diagonal_gradient(W, X, y):
+def diagonal_gradient(W: FloatArray, X: FloatArray, y: FloatArray) -> FloatArray:
     """Return ∇L (2, d), the chain rule through dL/dbeta."""
     slope = X.T @ (X @ (W[0] ** 2 - W[1] ** 2) - y) / (2 * len(y))
     return np.array([slope * 2.0 * W[0], slope * -2.0 * W[1]])
 
 
-def diagonal_step(W, X, y, rows, step_size, radius=0.0, normalisation=0.0, block=None, weighted=True):
+def diagonal_step(
+    W: FloatArray, X: FloatArray, y: FloatArray, rows: IntArray, step_size: float, radius: float = 0.0,
+    normalisation: float = 0.0, block: int | None = None, weighted: bool = True,
+) -> FloatArray:  # fmt: skip
     """Return W after one step on the batch `rows`, each block of it perturbed along its own gradient.
 
     Blocks count by their sizes; without `weighted` they count alike, which is wrong where they differ.
@@ -244,7 +268,10 @@ def diagonal_step(W, X, y, rows, step_size, radius=0.0, normalisation=0.0, block
     return W - step_size * total
 
 
-def diagonal_train(alpha, X, y, batches, step_size, rules, weighted=True):
+def diagonal_train(
+    alpha: ArrayLike, X: FloatArray, y: FloatArray, batches: Iterable[IntArray], step_size: float,
+    rules: Iterable[DiagonalRule], weighted: bool = True,
+) -> FloatArray:  # fmt: skip
     """Return W after a step on each of `batches`, each by its own of `rules`: (radius, normalisation, block)."""
     W = np.full((2, X.shape[1]), alpha)
     for rows, rule in zip(batches, rules, strict=True):
@@ -252,7 +279,9 @@ def diagonal_train(alpha, X, y, batches, step_size, rules, weighted=True):
     return W
 
 
-def product_form_1sam(alpha, X, y, step_size, radius, steps):
+def product_form_1sam(
+    alpha: float, X: FloatArray, y: FloatArray, step_size: float, radius: float, steps: int
+) -> tuple[FloatArray, FloatArray]:
     """Return (u, v) of 1-SAM in the usual variables u = w₊ + w₋, v = w₊ − w₋, beta = u ∘ v."""
     u, v = np.full(X.shape[1], 2.0 * alpha), np.zeros(X.shape[1])
     for _ in range(steps):
@@ -265,7 +294,8 @@ def product_form_1sam(alpha, X, y, step_size, radius, steps):
 
 # finite sums: f = (1/n) Σ f_i, f_i the mean of phi(⟨a, x⟩, b) over its k rows, plus (reg/2)‖x‖²
 
-PHI = {
+Scalar = Callable[[float, float], float]
+PHI: dict[str, tuple[Scalar, Scalar]] = {
     "square": (lambda z, b: 0.5 * (z - b) ** 2, lambda z, b: z - b),
     "logistic": (lambda z, b: log_loss(b * z), lambda z, b: -b * sigmoid(b * z)),
     "sine": (
@@ -283,7 +313,7 @@ PHI = {
 }
 
 
-def sum_value(loss, A, b, reg, v, x):
+def sum_value(loss: str, A: FloatArray, b: FloatArray, reg: float, v: FloatArray, x: FloatArray) -> float:
     """Return Σ_i v_i f_i(x); A (n·k, d), b (n·k,), v (n,): 1/n each for f itself."""
     k, total = len(A) // len(v), 0.0
     for row in range(len(A)):
@@ -291,7 +321,7 @@ def sum_value(loss, A, b, reg, v, x):
     return total + 0.5 * reg * sum(v) * float(x @ x)
 
 
-def sum_gradient(loss, A, b, reg, v, x):
+def sum_gradient(loss: str, A: FloatArray, b: FloatArray, reg: float, v: FloatArray, x: FloatArray) -> FloatArray:
     """Return Σ_i v_i ∇f_i(x) (d,)."""
     k, g = len(A) // len(v), reg * sum(v) * x
     for row in range(len(A)):
@@ -300,7 +330,10 @@ def sum_gradient(loss, A, b, reg, v, x):
     return g
 
 
-def sum_step(loss, A, b, reg, v, x, gamma, radius, lam):
+def sum_step(
+    loss: str, A: FloatArray, b: FloatArray, reg: float, v: FloatArray, x: FloatArray, gamma: float, radius: float,
+    lam: float,
+) -> FloatArray:  # fmt: skip
     """Return x after one step of Unified SAM whose gradient is Σ_i v_i ∇f_i in both places."""
     g = sum_gradient(loss, A, b, reg, v, x)
     norm = math.sqrt(float(g @ g))
@@ -308,7 +341,10 @@ def sum_step(loss, A, b, reg, v, x, gamma, radius, lam):
     return x - gamma * sum_gradient(loss, A, b, reg, v, x + scale * g)
 
 
-def sum_path(loss, A, b, reg, weights, x, gammas, radii, lam):
+def sum_path(
+    loss: str, A: FloatArray, b: FloatArray, reg: float, weights: FloatArray, x: FloatArray, gammas: Iterable[float],
+    radii: Iterable[float], lam: float,
+) -> FloatArray:  # fmt: skip
     """Return the points (T + 1, d) of T steps with the gradients' weights (T, n)."""
     path = [x]
     for v, gamma, radius in zip(weights, gammas, radii, strict=True):

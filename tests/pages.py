@@ -5,9 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # before this folder, which has a `theory` of its own
+
 from simulate.compiled import cache_folder, fingerprint
+from theory.claim import Claim
 
 ROOT = Path(__file__).parents[1]
 _STEP = re.compile(
@@ -18,7 +22,7 @@ _STEP = re.compile(
 )
 
 
-def steps(page: str):
+def steps(page: str) -> Iterator[tuple[str, str | None]]:
     """Yield (file, source), ("diff", change) and (commands, output shown or None) of a page in its order.
 
     A Python block belongs to the last `FILE.py` that the text before it names. Indented lines that begin with the name
@@ -48,7 +52,7 @@ def lend_kernels(folder: Path) -> Path:
     return folder
 
 
-def run_page(page: str, folder: Path, **environment) -> list[int]:
+def run_page(page: str, folder: Path, **environment: str) -> list[int]:
     """Make the files of a page and run its commands in a folder, as they are written; return their exit statuses.
 
     A later block that begins as an earlier one of its file takes its place, others are added. Output that differs from
@@ -61,9 +65,10 @@ def run_page(page: str, folder: Path, **environment) -> list[int]:
     program.chmod(0o755)
     variables = {"PYTHONPATH": str(ROOT), "HOME": str(folder), "PATH": f"{bin_folder}:{os.environ['PATH']}"}
     variables["SHARPBOUNDS_CACHE"] = str(lend_kernels(folder / "cache"))
-    blocks, statuses = {}, []
+    blocks: dict[str, dict[str, str]] = {}
+    statuses = []
     for name, text in steps(page):
-        if name.endswith(".py"):
+        if text and name.endswith(".py"):
             blocks.setdefault(name, {})[text.split()[0]] = text
             (folder / name).write_text("\n\n".join(blocks[name].values()))
             continue
@@ -90,7 +95,7 @@ def copy_of_the_project(folder: Path) -> Path:
     return folder
 
 
-def claim_row(claim) -> str:
+def claim_row(claim: Claim) -> str:
     """Return the line that tells a claim in the table of its paper's page."""
     formula = claim.formula.replace("|", "\\vert ").replace("\\operatorname", "\\mathrm")  # code hosts refuse these
     pieces = ", ".join(f"$`{piece.strip()}`$" for piece in formula.split("\\qquad"))

@@ -1,31 +1,40 @@
 """Toy claims of every kind, and their records, for tests of what is made of records."""
 
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
+from simulate.types import FloatArray
 from theory.check import check
-from theory.claim import Claim, Control, Hypothesis, Kind, Outcome, Samples
+from theory.claim import Claim, Control, Hypothesis, Kind, Observation, Outcome, Prediction, Samples
 from theory.commands import plain_json
 from theory.record import record_text
+from theory.types import Runner, Settings
 
 HOSTILE = "<script>alert(1)</script>"
 
 
-def _draw(settings, shape):
+def _draw(settings: Settings, shape: int | tuple[int, int]) -> FloatArray:
     return np.random.default_rng(settings["seed"]).standard_normal(shape)
 
 
-def _level(value):
+def _level(value: float) -> Prediction:
     return lambda samples: np.full(len(samples.observed), value)
 
 
-def _powers(settings, runner):
+def _powers(settings: Settings, runner: Runner) -> Observation:
     x, noise = np.geomspace(1.0, 1e4, 5), np.exp(0.01 * _draw(settings, (5, settings["seeds"])))
     return {axis: Samples(x[:, None] ** power * noise, {"x": x}) for axis, power in (("d", 0.5), ("n", -0.25))}
 
 
-def _claim(name, kind, observe, predict, control, **more):
+def _claim(
+    name: str, kind: Kind, observe: Callable[[Settings, Runner], Observation],
+    predict: Prediction | Mapping[str, Prediction], control: Control, **more: Any,
+) -> Claim:  # fmt: skip
     more = {"tolerance": 0.05, "quick": {"seeds": 24}, "full": {"seeds": 48}, "hypotheses": (), "parameters": {}} | more
-    given = {
+    given: dict[str, Any] = {
         "title": f"A toy {kind}", "statement": f"a statement about a {kind}", "source": "Toy & Toy 2000, Theorem 1",
         "tolerance_reason": "as it is a toy", "formula": r"x \le \frac{a}{b}\qquad \mathbb{E}\lVert x\rVert^2 = 1",
     }  # fmt: skip
@@ -69,12 +78,12 @@ MISSING = _claim(
 CLAIMS = (IDENTITY, MEANS, RATE, LIMIT, ORDERING, FALSE, MISSING)
 
 
-def records(mode="quick", seed=0):
+def records(mode: str = "quick", seed: int = 0) -> list[dict[str, Any]]:
     """Return the records of every toy claim, as plain data."""
     return [plain_json(check(claim, mode, seed).to_dict()) for claim in CLAIMS]
 
 
-def written(rows, folder, name="records.json"):
+def written(rows: Sequence[Mapping[str, Any]], folder: Path, name: str = "records.json") -> Path:
     """Return the path of a file with these records."""
     path = folder / name
     path.write_text(record_text(rows), encoding="utf-8")

@@ -2,7 +2,9 @@
 
 import copy
 import math
+from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import click
 import numpy as np
@@ -26,7 +28,7 @@ words = st.sampled_from(WORDS) | st.one_of(
     st.text(st.characters(exclude_characters="\0"), max_size=8),
 )
 
-VALUES = (
+VALUES: tuple[object, ...] = (
     None, True, "", "x", "1", b"1", (), (1,), [1.0], {}, {"a": 1}, object, 1 + 0j, math.nan, math.inf, -math.inf, -1,
     -0.5, 1e308, -1e308, 10**30, 10**400, -(10**5000), Fraction(10**400, 3), np.float64("inf"), np.float32("nan"),
     np.array(1.0), np.array([1.0, np.nan]), np.zeros(0), np.zeros((2, 2)), np.array("x"), np.array([None]), np.True_,
@@ -37,14 +39,19 @@ VALUES = (
 SCAN = ["scan", "conv", "--n", "4", "--width", "2", "--d", "9", "--grid", "max_steps=1,2", "--out", "done"]
 """A scan that is done at once."""
 
-LEAVES = (
+LEAVES: tuple[object, ...] = (
     None, True, -1, 0, 7, 0.5, -1e308, 1e308, math.nan, 10**30, "", "x", "conv", "<script>", "../../x", "\0", "\udc80",
     [], {}, [[]], [None], {"": {}}, [1, "x"], ["n", "n"],
 )  # fmt: skip
 """What may stand in place of any part of a JSON file."""
 
+Place = tuple[str | int, ...]
+"""A part of a JSON file: keys and indices from the whole to it."""
 
-def _places(tree, at=()):
+Commands = dict[tuple[str, ...], click.Command]
+
+
+def _places(tree: Any, at: Place = ()) -> Iterator[Place]:
     """Yield the path of every part of a tree of dictionaries and lists."""
     yield at
     for key, part in tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ():
@@ -52,7 +59,7 @@ def _places(tree, at=()):
 
 
 @st.composite
-def damaged(draw, tree):
+def damaged(draw: st.DrawFn, tree: Any) -> Any:
     """Return a copy of plain data with one to three parts replaced or taken out."""
     tree = copy.deepcopy(tree)
     for _ in range(draw(st.integers(1, 3))):
@@ -70,9 +77,9 @@ def damaged(draw, tree):
 
 
 @st.composite
-def torn(draw, data):
+def torn(draw: st.DrawFn, whole: bytes) -> bytes:
     """Return bytes with some changed, a stretch taken out, repeated or put in, or the end missing."""
-    data = bytearray(data)
+    data = bytearray(whole)
     for _ in range(draw(st.integers(1, 3))):
         first, last = sorted(draw(st.tuples(*[st.integers(0, len(data))] * 2)))
         how = draw(st.sampled_from(["change", "cut", "repeat", "insert", "end"]))
@@ -86,15 +93,17 @@ def torn(draw, data):
     return bytes(data)
 
 
-def commands(group=sharpbounds.main, path=()):
+def commands(group: click.Group = sharpbounds.main, path: tuple[str, ...] = ()) -> Commands:
     """Return every command of the project by path, {("simulate", "conv"): command, …}."""
-    found, context = {}, click.Context(group)
+    found: Commands = {}
+    context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
+        assert command is not None
         found |= commands(command, (*path, name)) if isinstance(command, click.Group) else {(*path, name): command}
     return found
 
 
-def takers(command):
+def takers(command: click.Command) -> dict[str | None, click.Parameter]:
     """Return the parameters of a command that take a value, by name."""
     return {param.name: param for param in command.params if not getattr(param, "is_flag", False)}

@@ -27,8 +27,9 @@ def test_each_is_judged_by_itself(tmp_path, capsys, lines, branches, short):
 
 
 def test_a_room_is_the_sum_of_its_files():
-    """Not the mean of their shares: 30 of 400 lines are 7.5 per cent."""
-    rooms = by_room({"a/x.py": {"summary": summary(10, 0)}, "a/y/z.py": {"summary": summary(20, 200)}})
+    """Not the mean of their shares: 30 of 400 lines are 7.5 per cent. What is no count, as shares in words, is left."""
+    one = {**summary(10, 0), "percent_covered_display": "2"}
+    rooms = by_room({"a/x.py": {"summary": one}, "a/y/z.py": {"summary": summary(20, 200)}})
     assert rooms == {"a": Counter(summary(30, 200, 400))}
     assert [share(rooms["a"], kind) for kind in LEAST] == [7.5, 50.0]
     assert share(summary(0, 0, 0), "lines") == 100.0

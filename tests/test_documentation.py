@@ -1,11 +1,15 @@
 """What the documents say: the claims they name exist, the commands they show are commands."""
 
 import ast
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
+import pages
 import pytest
 from click.testing import CliRunner
 from latex2mathml.converter import convert
@@ -47,6 +51,15 @@ def test_the_page_of_a_paper_tells_its_claims(key):
     """Every one, as the registry has it, and no other; `python tests/pages.py 'chen2023/*'` prints such rows."""
     shown = [line for line in (DOCS / page_of(key)).read_text().splitlines() if line.startswith(f"| `{key}/")]
     assert sorted(shown) == sorted(claim_row(claim) for claim in claims().values() if claim.id.startswith(f"{key}/"))
+
+
+def test_the_rows_of_a_page_are_printed(tmp_path):
+    """Run as a script, from anywhere, beside a folder that is called `theory` too."""
+    outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, pages.__file__, "kim2023/*"]
+    done = subprocess.run(command, cwd=tmp_path, env=outside, capture_output=True, encoding="utf-8", check=True)
+    rows = [claim_row(claim) for name, claim in claims().items() if name.startswith("kim2023/")]
+    assert done.stdout.splitlines() == rows
 
 
 def test_the_counts_of_the_readme():

@@ -113,6 +113,19 @@ def test_no_observation_is_begun_late(toys, tmp_path):
 # what is counted
 
 
+def test_repeat_without_an_interval_is_not_averaged(toys, tmp_path):
+    """One value of a rate is 0: that repeat's axis is left out of what is missed and passed, and no other."""
+
+    def powers(settings, runner):
+        found = reports.RATE.observe(settings, runner)
+        found["d"].observed[0, 0] *= settings["seed"] != (verdict_rates.FIRST + 1) * verdict_rates.SEED_STRIDE
+        return found
+
+    row = row_of(replace(reports.RATE, observe=powers), tmp_path, 4, toys)
+    assert row["outcomes"] == {"holds": 3, "inconclusive": 1}
+    assert [row["missed"][1], row["passed"][1]] == [7, 7]
+
+
 def test_true_claims_are_compatible(toys, tmp_path):
     rows = verdict_table.summary(repeated(toys, tmp_path, 12))
     assert len(rows) == len(TOYS)

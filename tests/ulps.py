@@ -6,14 +6,18 @@ A docstring that says `within N ulps` is a promise; `Form` says what is promised
 import ast
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
 from scipy.stats import qmc
+
+from simulate.types import FloatArray
 
 PROMISE = re.compile(r"within (\d+(?:\.\d+)?) ulps?\b")
 FEW = 8.0
@@ -21,21 +25,24 @@ FEW = 8.0
 
 DIGITS = 50
 
+Point = tuple[float, ...]
+"""The arguments of a form."""
 
-def ulp(exact):
+
+def ulp(exact: mpf) -> mpf:
     """Return the distance of doubles about an exact number, that of the denormal ones at least."""
     exponent = max(mp.frexp(exact)[1], -1021) if exact else -1021
     return mp.ldexp(mpf(1), exponent - 53)
 
 
-def promised(function) -> float:
+def promised(function: Callable[..., Any]) -> float:
     """Return the number of ulps that a function's docstring promises; FEW where it says nothing."""
     found = PROMISE.findall(inspect.getdoc(function) or "")
     assert len(found) <= 1, f"{function.__qualname__} promises more than one number"
     return float(found[0]) if found else FEW
 
 
-def spread(count=256, seed=0, **ranges):
+def spread(count: int = 256, seed: int = 0, /, **ranges: tuple[float, float]) -> list[Point]:
     """Return `count` scrambled Sobol points as tuples: each range (low, high), positive ones spaced by ratio."""
     unit = qmc.Sobol(len(ranges), rng=np.random.default_rng(seed)).random(count)
     columns = []
@@ -50,17 +57,17 @@ class Form:
     """A closed form, its definition in exact numbers, and points (tuples of arguments) over its domain and its edges.
 
     `size` gives the number whose ulps are counted, of the same arguments; the exact value by default. Where it is
-    another, the form is ill-conditioned and no arithmetic on doubles does better. `call` tells how the form is called,
-    `pick` which of several results is meant; `promise` is whose docstring holds the bound, the function's by default.
+    another, the form is ill-conditioned and no arithmetic on doubles does better. `call` tells how the form is called;
+    `promise` is whose docstring holds the bound, the function's by default.
     """
 
-    function: Callable
-    exact: Callable
-    points: Sequence
-    size: Callable | None = None
-    call: Callable | None = None
+    function: Callable[..., Any]
+    exact: Callable[..., mpf]
+    points: Sequence[Point]
+    size: Callable[..., mpf] | None = None
+    call: Callable[..., Any] | None = None
     digits: int = DIGITS
-    promise: Callable | None = None
+    promise: Callable[..., Any] | None = None
     name: str = ""
 
     @property
@@ -68,10 +75,10 @@ class Form:
         """The ulps promised."""
         return promised(self.promise or self.function)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name or self.function.__qualname__
 
-    def errors(self) -> np.ndarray:
+    def errors(self) -> FloatArray:
         """Return the error at every point, in ulps; infinite where one side is not finite and the other is."""
         found = []
         with mp.workdps(self.digits):
@@ -88,13 +95,13 @@ class Form:
         return np.array(found)
 
     @cached_property
-    def worst(self) -> tuple[float, tuple]:
+    def worst(self) -> tuple[float, Point]:
         """The largest error and its point."""
         errors = self.errors()
         return errors.max(), self.points[int(errors.argmax())]
 
 
-def root(function, low, high):
+def root(function: Callable[[mpf], mpf], low: mpf, high: mpf) -> mpf:
     """Return where an increasing function changes its sign between low and high, by bisection to 25 digits."""
     low, high = mpf(low), mpf(high)
     while high - low > abs(high) * mpf(10) ** -25:
@@ -103,22 +110,22 @@ def root(function, low, high):
     return high
 
 
-def table():
+def table() -> tuple[list[Form], Callable[..., None]]:
     """Return an empty table of forms, and a function that adds one to it."""
-    forms = []
+    forms: list[Form] = []
     return forms, lambda *given, **named: forms.append(Form(*given, **named))
 
 
-def assert_promises(forms, package):
+def assert_promises(forms: Iterable[Form], package: ModuleType) -> None:
     """Assert that every promise in a package's docstrings is some form's, and at most four times what was found."""
-    found = {}
+    found: dict[str, tuple[float, list[float]]] = {}
     for form in forms:
         function = form.promise or form.function
         if PROMISE.search(inspect.getdoc(function) or ""):
             found.setdefault(function.__name__, (form.bound, []))[1].append(form.worst[0])
     promising = {
         node.name
-        for path in Path(package.__file__).parent.rglob("*.py")
+        for path in Path(inspect.getfile(package)).parent.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef) and PROMISE.search(ast.get_docstring(node) or "")
     }

@@ -26,9 +26,10 @@ import os
 import sys
 import time
 import tomllib
-from collections.abc import Mapping
-from concurrent.futures import as_completed
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, as_completed
 from pathlib import Path
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -36,9 +37,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # before this fold
 
 from simulate.compiled import cache_folder, fingerprint
 from simulate.executor import executor_of
+from simulate.run import Result
 from simulate.runner import Runner, single_threaded
+from simulate.store import Store
+from simulate.types import FloatArray
 from theory.check import FALSE_ALARM, SEED_STRIDE, parts, predicted
-from theory.claim import Kind, Samples
+from theory.claim import Claim, Kind, Observation, Samples
 from theory.commands import plain_json
 from theory.registry import claims, select
 from theory.verdict import judge
@@ -48,29 +52,52 @@ SMALLER = {f"{paper}/{name}": changes for paper, by_name in _SMALLER.items() for
 FIRST = 1000  # the seed of the first repeat
 STAGES = (2, 10, 30)
 
-Axes = Mapping[str, tuple[Samples, np.ndarray]]
+Axes = Mapping[str, tuple[Samples, FloatArray]]
 """Of one part of a claim the samples and the prediction of every axis, "" where there is one."""
 
+Task = tuple[str, int]
+"""A claim's id and the number of a repeat."""
 
-def settings_of(claim):
+
+class Part(TypedDict):
+    """How a claim, its twin or its control was judged, and what was (`packed`) where an interval is."""
+
+    outcome: str
+    value: float
+    samples: NotRequired[str]
+
+
+class Line(TypedDict):
+    """A line of the store."""
+
+    id: str
+    key: str
+    repeat: int
+    digest: str
+    seconds: float
+    kernels: str
+    parts: dict[str, Part]
+
+
+def settings_of(claim: Claim) -> dict[str, Any]:
     """Return the settings at which a claim is repeated, but for the seed."""
     return {**claim.quick, **SMALLER.get(claim.id, {})}
 
 
-def key_of(claim):
+def key_of(claim: Claim) -> str:
     """Return a hash of everything that is set for a claim's observations."""
     set_ = [settings_of(claim), {name: changes for name, (changes, _, _) in parts(claim).items()}]
     return hashlib.sha256(json.dumps(plain_json(set_), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def axes_of(observation, prediction) -> Axes:
+def axes_of(observation: Observation, prediction: Any) -> Axes:
     """Return samples and prediction by axis."""
     if isinstance(observation, Samples):
         observation, prediction = {"": observation}, {"": prediction}
     return {axis: (samples, np.asarray(prediction[axis], float)) for axis, samples in observation.items()}
 
 
-def averaged(kind, samples, prediction):
+def averaged(kind: Kind, samples: Samples, prediction: FloatArray) -> bool:
     """Return whether replicates of an axis are averaged, and so an interval is judged."""
     if kind in (Kind.UPPER_BOUND, Kind.LOWER_BOUND):
         return np.ndim(samples.observed) > prediction.ndim
@@ -82,19 +109,21 @@ GIVEN = ("x", "trivial", "range")  # what judges read of what is given
 
 def packed(axes: Axes) -> str:
     """Return what judges read of samples and predictions as text."""
-    arrays = {}
+    arrays: dict[str, FloatArray] = {}
     for axis, (samples, prediction) in axes.items():
         kept = {"observed": samples.observed, "predicted": prediction}
         kept |= {name: samples.given[name] for name in GIVEN if samples.given.get(name) is not None}
         arrays |= {f"{axis}\t{name}": np.asarray(values, float) for name, values in kept.items()}
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, names=list(arrays), **{f"a{k}": a for k, a in enumerate(arrays.values())})
+    numbered: dict[str, Any] = {f"a{k}": a for k, a in enumerate(arrays.values())}  # Any: one option is no array
+    np.savez_compressed(buffer, names=list(arrays), **numbered)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def unpacked(text) -> Axes:
+def unpacked(text: str) -> Axes:
     """Return what `packed` was given."""
-    arrays, found = np.load(io.BytesIO(base64.b64decode(text))), {}
+    arrays = np.load(io.BytesIO(base64.b64decode(text)))
+    found: dict[str, dict[str, FloatArray]] = {}
     for k, name in enumerate(arrays["names"]):
         axis, _, what = str(name).partition("\t")
         found.setdefault(axis, {})[what] = arrays[f"a{k}"]
@@ -104,17 +133,27 @@ def unpacked(text) -> Axes:
     }
 
 
-class Memory(dict):
+class Memory(Store):
     """A run store that lasts as long as one repeat: claim, twin and control share runs."""
 
-    put = dict.update
+    def __init__(self) -> None:
+        self._runs: dict[str, Result] = {}
+
+    def get(self, key: str) -> Result | None:
+        """Return what was put under a key."""
+        return self._runs.get(key)
+
+    def put(self, results: dict[str, Result], strict: bool = False) -> None:
+        """Keep results; that cannot fail."""
+        self._runs |= results
 
 
-def observed(name, repeat) -> dict:
+def observed(name: str, repeat: int) -> Line:
     """Observe and judge a claim, its twin and its control with the seed of one repeat; return the store's line."""
     claim, start = claims()[name], time.process_time()
     settings = {**settings_of(claim), "seed": (FIRST + repeat) * SEED_STRIDE}
-    samples, digest, rows = None, hashlib.sha256(), {}
+    samples, digest = None, hashlib.sha256()
+    rows: dict[str, Part] = {}
     with Runner(1, Memory()) as runner, single_threaded():
         for part, (changes, predict, worst) in parts(claim).items():
             found = claim.observe({**settings, **changes}, runner) if changes or samples is None else samples
@@ -127,25 +166,28 @@ def observed(name, repeat) -> dict:
                 digest.update(np.asarray(one.observed, float).tobytes() + predicted_.tobytes())
             if kept := {axis: one for axis, one in axes.items() if averaged(claim.kind, *one)}:
                 rows[part]["samples"] = packed(kept)
-    told = {"id": name, "key": key_of(claim), "repeat": repeat, "digest": digest.hexdigest()[:16]}
-    return {**told, "seconds": round(time.process_time() - start, 3), "kernels": fingerprint(), "parts": rows}
+    return {
+        "id": name, "key": key_of(claim), "repeat": repeat, "digest": digest.hexdigest()[:16],
+        "seconds": round(time.process_time() - start, 3), "kernels": fingerprint(), "parts": rows,
+    }  # fmt: skip
 
 
 class Results:
     """The lines of a folder, by claim and repeat."""
 
-    def __init__(self, folder: Path, chosen):
-        self.folder, self.rows = folder, {}
+    def __init__(self, folder: Path, chosen: Iterable[Claim]) -> None:
+        self.folder = folder
+        self.rows: dict[str, dict[int, Line]] = {}
         for claim in chosen:
             path, key = self._path(claim.id), key_of(claim)
             lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
             rows = [row for line in lines if (row := _read(line)) and row["key"] == key]
             self.rows[claim.id] = {row["repeat"]: row for row in rows}
 
-    def _path(self, name):
+    def _path(self, name: str) -> Path:
         return self.folder / f"{name.replace('/', '--')}.jsonl"
 
-    def add(self, row):
+    def add(self, row: Line) -> None:
         """Append a line; it is on disk when this returns. What a killed run has left of a line is ended first."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path(row["id"])
@@ -159,26 +201,27 @@ class Results:
             os.fsync(file.fileno())
         self.rows[row["id"]][row["repeat"]] = row
 
-    def seconds(self, name):
+    def seconds(self, name: str) -> float:
         """Return the median CPU seconds of a repeat; of one not yet seen, none."""
         found = [row["seconds"] for row in self.rows[name].values()]
         return float(np.median(found)) if found else 0.0
 
-    def fixed(self, name):
+    def fixed(self, name: str) -> bool:
         """Return whether a claim was seen not to depend on seeds; replicates that agree are replicates."""
         rows = self.rows[name].values()
         same = len(rows) > 1 and len({row["digest"] for row in rows}) == 1
         return same and not any("samples" in part for row in rows for part in row["parts"].values())
 
 
-def _read(line):
+def _read(line: str) -> Line | None:
     try:
-        return json.loads(line)
+        row: Line = json.loads(line)
     except ValueError:  # the end of a run that was killed
         return None
+    return row
 
 
-def run(results, repeats, workers=1, until=np.inf):
+def run(results: Results, repeats: int, workers: int = 1, until: float = np.inf) -> list[tuple[str, int, Exception]]:
     """Observe what is missing up to `repeats`, stage by stage; return [(claim, repeat, error)] of what could not be."""
     failed = []
     with executor_of(workers) as (pool, _):
@@ -197,7 +240,7 @@ def run(results, repeats, workers=1, until=np.inf):
     return failed
 
 
-def _each(pool, tasks, until):
+def _each(pool: Executor | None, tasks: Sequence[Task], until: float) -> Iterator[tuple[Task, Line | Exception]]:
     """Yield (task, line or error) as they are done, and begin none after `until`."""
     if pool is None:
         for task in tasks:
@@ -210,14 +253,14 @@ def _each(pool, tasks, until):
             yield futures[future], row
 
 
-def _attempt(name, repeat, until):
+def _attempt(name: str, repeat: int, until: float) -> Line | Exception | None:
     try:
         return observed(name, repeat) if time.time() < until else None
     except Exception as error:  # told at the end: one observation is not to end a run of hours
         return error
 
 
-def main():
+def main() -> None:
     """Run, and print the table; see the module."""
     import verdict_table
 

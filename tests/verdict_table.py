@@ -17,16 +17,22 @@ was rejected.
 import json
 import sys
 from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import binom, binomtest
 
+from simulate.types import FloatArray
 from theory.check import FALSE_ALARM
-from theory.claim import Kind, Outcome, Samples
+from theory.claim import Claim, Kind, Outcome, Samples
 from theory.interval import interval_of, slopes
 from theory.registry import claims
-from theory.verdict import detectable, judge
+from theory.verdict import Verdict, detectable, judge
+
+if TYPE_CHECKING:
+    from verdict_rates import Axes, Line, Results
 
 ROOT = Path(__file__).resolve().parents[1]
 JSON, PAGE = ROOT / "docs" / "verdicts.json", ROOT / "docs" / "verdicts.md"
@@ -40,45 +46,57 @@ WRONG = {
     Outcome.VIOLATED: (Outcome.HOLDS, Outcome.VACUOUS), Outcome.OUT_OF_SCOPE: (),
 }  # fmt: skip
 
+Row = dict[str, Any]
+"""A row of the table, as `docs/verdicts.json` has it."""
 
-def figures(kind, samples, prediction):
+
+def figures(kind: Kind, samples: Samples, prediction: FloatArray) -> FloatArray:
     """Return what is averaged, replicates in the last axis: (rows, R)."""
     observed = np.asarray(samples.observed, float)
     if kind in RATES:
         return slopes(samples.given["x"], observed)[None]
     if kind is Kind.LIMIT:
-        return np.atleast_2d(observed)[-1:] / np.ravel(prediction)[-1] - 1.0
+        last: FloatArray = np.atleast_2d(observed)[-1:] / np.ravel(prediction)[-1] - 1.0
+        return last
     return observed.reshape(1, -1) if kind is Kind.ORDERING else observed.reshape(-1, observed.shape[-1])
 
 
-def beyond(kind, samples, prediction, tolerance, rate, truth):
+def beyond(
+    kind: Kind, samples: Samples, prediction: FloatArray, tolerance: float, rate: float, truth: FloatArray
+) -> Verdict:
     """Return the verdict of a form that the truth (rows,) breaks by exactly `detectable`; of bounds the tightest one's.
 
     Limits are judged at their last point alone: a gap that halves along the axis is none.
     """
+
+    def power(verdict: Verdict) -> float:
+        found = detectable(verdict, tolerance)
+        assert found is not None  # `counted` leaves out what has no interval
+        return found
+
     if kind in RATES:
         plain = judge(kind, samples, prediction, tolerance, rate)
         side = 1.0 if plain.details["far from the limit"] > truth[0] else -1.0
-        return judge(kind, samples, truth[0] + side * detectable(plain, tolerance), tolerance, rate)
+        return judge(kind, samples, truth[0] + side * power(plain), tolerance, rate)
     if kind is Kind.ORDERING:
         plain = judge(kind, samples, prediction, tolerance, rate)
-        return judge(kind, samples, truth[0] + detectable(plain, tolerance), tolerance, rate)
+        return judge(kind, samples, truth[0] + power(plain), tolerance, rate)
     if kind is Kind.LIMIT:
         last, form = Samples(np.atleast_2d(samples.observed)[-1:]), np.ravel(prediction)[-1]
-        width = detectable(judge(kind, last, form, tolerance, rate), tolerance) - tolerance
+        width = power(judge(kind, last, form, tolerance, rate)) - tolerance
         return judge(kind, last, form * (1.0 + truth[0] + width) / (1.0 - tolerance), tolerance, rate)
     side, rows = BOUNDS[kind], figures(kind, samples, prediction)
     bound = np.broadcast_to(prediction, np.shape(samples.observed)[:-1]).ravel()
     k = int(np.argmin(side * (bound - truth) / np.where(bound == 0.0, 1.0, np.abs(bound))))
     one, share = Samples(rows[k : k + 1], samples.given), rate / len(rows)
     unit = abs(bound[k]) or 1.0
-    width = detectable(judge(kind, one, bound[k : k + 1], tolerance, share), tolerance) - tolerance
+    width = power(judge(kind, one, bound[k : k + 1], tolerance, share)) - tolerance
     width *= 1.0 + 1e-9  # the truth may be an end of the interval
     edge = truth[k] - side * width * unit
     return judge(kind, one, np.array([edge / (1.0 + side * tolerance * np.sign(edge))]), tolerance, share)
 
 
-def comparable(kind, each):
+def comparable(kind: Kind, each: Sequence[tuple[Samples, FloatArray]]) -> bool:
     """Return whether an axis, [(samples, prediction)] by repeat, has averages of the same quantities every time."""
     if kind in BOUNDS:
         first, shape = each[0][1], np.shape(each[0][0].observed)
@@ -86,12 +104,15 @@ def comparable(kind, each):
     return True
 
 
-def counted(claim, observations, rate):
-    """Return [missed, of], [not rejected beyond the power, of] over the axes of every repeat; None if nothing is."""
+def counted(claim: Claim, observations: Sequence["Axes"], rate: float) -> list[list[int] | None]:
+    """Return [missed, of], [not rejected beyond the power, of] over the axes of every repeat; None if nothing is.
+
+    Left out is what the judge has no interval for: samples that are not finite, or of a rate not positive.
+    """
     missed, passed = np.zeros(2, int), np.zeros(2, int)
     for axis in observations[0]:
         each = [axes[axis] for axes in observations if axis in axes]
-        each = [(s, p) for s, p in each if np.isfinite(s.observed).all() and np.isfinite(p).all()]
+        each = [(s, p) for s, p in each if judge(claim.kind, s, p, claim.tolerance, LARGE).interval]
         if len(each) < 2 or not comparable(claim.kind, each):
             continue
         values = [figures(claim.kind, s, p) for s, p in each]
@@ -104,7 +125,7 @@ def counted(claim, observations, rate):
     return [count.tolist() if count[1] else None for count in (missed, passed)]
 
 
-def summary(results):
+def summary(results: "Results") -> list[Row]:
     """Return the table's rows as plain data, of every claim in the results that has been observed."""
     from verdict_rates import SMALLER
 
@@ -118,7 +139,7 @@ def summary(results):
     return found
 
 
-def _row(claim, part, rows, fixed):
+def _row(claim: Claim, part: str, rows: Sequence["Line"], fixed: bool) -> Row:
     expected = Outcome.HOLDS if part == "twin" else claim.judged or claim.expected_in("quick")
     carries = part == "twin" or claim.twin is None  # what the control stands beside
     outcomes = Counter(row["parts"][part]["outcome"] for row in rows)
@@ -134,7 +155,7 @@ def _row(claim, part, rows, fixed):
     return row | {"compatible": _compatible(row)}
 
 
-def _judged_again(claim, samples, wrong):
+def _judged_again(claim: Claim, samples: Sequence[str], wrong: Collection[Outcome]) -> Row:
     from verdict_rates import unpacked
 
     observations, rate = [unpacked(text) for text in samples], FALSE_ALARM / len(claims())
@@ -147,14 +168,14 @@ def _judged_again(claim, samples, wrong):
     return {"wrong at large": [sum(o in wrong for o in again), len(again)], "missed": missed, "passed": passed}
 
 
-def _compatible(row):
+def _compatible(row: Row) -> bool:
     stated = FALSE_ALARM / len(claims())
     pairs = [([row["wrong"], row["repeats"]], stated), (row["wrong at large"], LARGE), (row["passed"], stated)]
     likely = all(pair is None or binom.sf(pair[0] - 1, pair[1], rate) >= DOUBT for pair, rate in pairs)
     return bool(likely and (row["control"] is None or set(row["control"]) == {Outcome.VIOLATED}))
 
 
-def share(count, of):
+def share(count: int, of: int) -> str:
     """Return a count of so many with its exact 95 % interval, in per cent."""
     low, high = binomtest(count, of).proportion_ci(0.95, "exact")
     return f"{count} of {of} ({100 * low:.2g}–{100 * high:.2g} %)"
@@ -165,11 +186,11 @@ HEAD = ("claim", "kind", "repeats", "verdicts", "wrong", f"wrong at {LARGE:.0%}"
         "control rejected", "beyond power", "compatible")  # fmt: skip
 
 
-def totals(rows):
+def totals(rows: Iterable[Row]) -> str:
     """Return what the rows come to, those of claims that depend on seeds, in a sentence."""
     drawn = [row for row in rows if not row["fixed"]]
 
-    def sums(pairs):
+    def sums(pairs: Iterable[list[int] | None]) -> list[int]:
         return [sum(part) for part in zip(*filter(None, pairs), strict=True)] or [0, 0]
 
     wrong = share(sum(row["wrong"] for row in drawn), sum(row["repeats"] for row in drawn))
@@ -186,7 +207,7 @@ def totals(rows):
     )
 
 
-def table(rows):
+def table(rows: Sequence[Row]) -> str:
     """Return the totals and the table as Markdown."""
     lines = [totals(rows), "", f"| {' | '.join(HEAD)} |", f"|{'---|' * len(HEAD)}"]
     for row in rows:
@@ -209,11 +230,11 @@ def table(rows):
     return "\n".join(lines)
 
 
-def _ratio(pair):
+def _ratio(pair: Sequence[int] | None) -> str:
     return "–" if pair is None else f"{pair[0]} of {pair[1]}"
 
 
-def marked(text, marks=MARKS):
+def marked(text: str, marks: tuple[str, str] = MARKS) -> tuple[str, str, str]:
     """Return what stands before the space between two marks of a page, what is in it, and what stands after it."""
     before, found, rest = text.partition(marks[0])
     inner, ended, after = rest.partition(marks[1])
@@ -222,13 +243,13 @@ def marked(text, marks=MARKS):
     return before + marks[0] + "\n\n", inner.strip("\n"), "\n\n" + marks[1] + after
 
 
-def put(text, marks=MARKS):
+def put(text: str, marks: tuple[str, str] = MARKS) -> None:
     """Write a table into the page, between its marks."""
     before, _, after = marked(PAGE.read_text(encoding="utf-8"), marks)
     PAGE.write_text(before + text + after, encoding="utf-8")
 
 
-def write(rows):
+def write(rows: Sequence[Row]) -> None:
     """Write the rows, and the table into the page; claims that are not among them keep the rows that they have."""
     old = json.loads(JSON.read_text(encoding="utf-8")) if JSON.exists() else []
     new = {row["id"] for row in rows}

@@ -1,5 +1,8 @@
 """What tests of figures share: whatever a test draws is closed behind it."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import matplotlib as mpl
 import pytest
 from reports import records
@@ -8,7 +11,7 @@ mpl.use("Agg")
 
 
 @pytest.fixture(autouse=True)
-def closed():
+def closed() -> Iterator[None]:
     """Close every figure after the test."""
     yield
     import matplotlib.pyplot as plt
@@ -17,13 +20,13 @@ def closed():
 
 
 @pytest.fixture(scope="session")
-def rows():
+def rows() -> list[dict[str, Any]]:
     """Return records of one toy claim of every kind."""
     return records()
 
 
 @pytest.fixture(scope="session")
-def files(rows):
+def files(rows: list[dict[str, Any]]) -> dict[str, bytes]:
     """Return the report of the toy claims."""
     from figures.report import pages
 

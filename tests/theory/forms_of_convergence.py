@@ -1,8 +1,10 @@
 """The closed forms of Oikonomou & Loizou 2025 with their exact values: see `ulps.Form`."""
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 from mpmath import mp, mpf
-from ulps import spread, table
+from ulps import Point, spread, table
 
 from theory.oikonomou2025.constant_steps import linear_rate, rare_moments
 from theory.oikonomou2025.decreasing_steps import decreasing_bound, first_decreasing
@@ -15,7 +17,7 @@ FORMS, form = table()
 # oikonomou2025
 
 
-def method(name):
+def method(name: str) -> Callable[..., float]:
     return lambda L, mu, A, B, C, *rest: getattr(Constants(L, mu, A, B, C), name)(*rest)
 
 
@@ -24,29 +26,29 @@ LAM = {"lam": (0.0, 1.0)}
 EDGES = [(1.0, 1e-3, 1.0, 0.5, 1.0, lam) for lam in (0.0, 2.0**-53, 0.5, 1.0 - 2.0**-53)]
 
 
-def radius_cap(L, mu, A, B, C, lam):
+def radius_cap(L: mpf, mu: mpf, A: mpf, B: mpf, C: mpf, lam: mpf) -> mpf:
     return mu / (L * (mu + 2 * (B * mu + A) * (1 - lam) ** 2))
 
 
-def sharper_radius_cap(L, mu, A, B, C, lam):
+def sharper_radius_cap(L: mpf, mu: mpf, A: mpf, B: mpf, C: mpf, lam: mpf) -> mpf:
     return mpf(3) / 4 * mu / (L * (1 - lam) * (mu + B * mu + A))
 
 
-def denominator(L, mu, A, B, rho, lam):
+def denominator(L: mpf, mu: mpf, A: mpf, B: mpf, rho: mpf, lam: mpf) -> mpf:
     return 2 * L * (B * mu + A) * (1 + 2 * L**2 * rho**2 * (1 - lam) ** 2)
 
 
-def step_cap(L, mu, A, B, C, rho, lam):
+def step_cap(L: mpf, mu: mpf, A: mpf, B: mpf, C: mpf, rho: mpf, lam: mpf) -> mpf:
     free = mu - L * rho * (mu + 2 * (B * mu + A) * (1 - lam) ** 2)
     return free / denominator(L, mu, A, B, rho, lam)
 
 
-def sharper_step_cap(L, mu, A, B, C, rho, lam):
+def sharper_step_cap(L: mpf, mu: mpf, A: mpf, B: mpf, C: mpf, rho: mpf, lam: mpf) -> mpf:
     free = mpf(3) / 4 * mu - L * rho * (1 - lam) * (mu + B * mu + A)
     return free / denominator(L, mu, A, B, rho, lam)
 
 
-def near(cap, points):
+def near(cap: Callable[..., mpf], points: Iterable[Point]) -> list[Point]:
     """Return points with a radius at shares of its cap, up to a part in 10¹² of it."""
     shares = (0.0, 0.3, 0.9, 1.0 - 1e-6, 1.0 - 1e-12)
     found = []
@@ -122,7 +124,7 @@ form(
 )
 
 
-def decreasing(L, mu, A, B, C, lam, cap, rho, delta, T):
+def decreasing(L: mpf, mu: mpf, A: mpf, B: mpf, C: mpf, lam: mpf, cap: mpf, rho: mpf, delta: mpf, T: mpf) -> mpf:
     """Return the bound, term by term."""
     t = next(t for t in range(1, 10**6) if (2 * t + 1) / (t + 1) ** 2 <= cap * mu)
     floor = (
@@ -168,7 +170,7 @@ form(
 )
 
 
-def smallest_gradient(L, A, C, g, r, lam, delta, T):
+def smallest_gradient(L: mpf, A: mpf, C: mpf, g: mpf, r: mpf, lam: mpf, delta: mpf, T: mpf) -> mpf:
     kap = r * L * (1 - lam) ** 2 + L * g * (1 + 2 * L**2 * r**2 * (1 - lam) ** 2)
     start = 4 * A * kap * delta / (1 - (1 + 2 * A * g * kap) ** -int(T)) if A else 2 * delta / (g * T)
     return start + 2 * (C * kap + lam**2 * L * r * (1 + 2 * L**2 * g * r))
@@ -195,10 +197,10 @@ form(
 )
 
 
-def stationary(which):
+def stationary(which: int) -> Callable[..., mpf]:
     """Return the mean or deviation of x ← a_i x + b_i, from the moments' own equations."""
 
-    def exact(p, lam, rho, gamma, s):
+    def exact(p: mpf, lam: mpf, rho: mpf, gamma: mpf, s: mpf) -> mpf:
         mean = second = change = square = mpf(0)
         for q, c in ((p, s), (1 - p, -s)):
             w = 1 / (2 * q)

@@ -18,7 +18,7 @@ FORMS, form = table()
 form(critical_radius, lambda lam: -1 / lam, [(-1e-300,), (-1e300,), *((-lam,) for (lam,) in spread(lam=(1e-9, 1e9)))])
 
 
-def largest(a, b, c, rho):
+def largest(a: mpf, b: mpf, c: mpf, rho: mpf) -> mpf:
     return max(lam * (1 + rho * lam) for lam in (a, -b, -c))
 
 
@@ -41,21 +41,23 @@ form(
 )
 
 
-def means(h1, h2, h3, c1, c2, c3):
+def means(
+    h1: mpf, h2: mpf, h3: mpf, c1: mpf, c2: mpf, c3: mpf
+) -> tuple[mpf, mpf, list[mpf], tuple[mpf, ...], mpf, tuple[mpf, ...]]:
     h, c = (h1, h2, h3), (c1, c2, c3)
     mean = sum(h) / 3
     at = sum(x * y for x, y in zip(h, c, strict=True)) / 3 / mean
     return mean, sum(x * x for x in h) / 3, [x * (at - y) for x, y in zip(h, c, strict=True)], h, at, c
 
 
-def exact_displacement(*given):
+def exact_displacement(*given: mpf) -> mpf:
     *problem, rho, weight = given
     mean, square, g, h, *_ = means(*problem)
     above = sum(x * y for x, y in zip(h, g, strict=True)) / 3
     return -rho * weight * above / (mean + rho * (mean**2 + weight * (square - mean**2)))
 
 
-def uncancelled(*given):
+def uncancelled(*given: mpf) -> mpf:
     """Return the displacement with every term of its numerator and the weight's of its denominator at their sizes."""
     *problem, rho, weight = given
     mean, square, _, h, at, c = means(*problem)
@@ -96,7 +98,7 @@ for depth in (3, 4, 5, 8):
     )
 
 
-def loser(depth, mu, other, v, u, rho):
+def loser(depth: int, mu: mpf, other: mpf, v: mpf, u: mpf, rho: mpf) -> tuple[mpf, mpf]:
     """Return (w of a coordinate that starts at rho + u and loses to mu, rho + v; how far from a tie it is)."""
     power = 1 - other * u ** (depth - 2) / (mu * v ** (depth - 2))
     if u < 0 and depth % 2 == 0:
@@ -104,7 +106,7 @@ def loser(depth, mu, other, v, u, rho):
     return rho + u * power ** (mpf(-1) / (depth - 2)), power
 
 
-def conditioned(depth, mu, other, v, u, rho):
+def conditioned(depth: int, mu: mpf, other: mpf, v: mpf, u: mpf, rho: mpf) -> mpf:
     """Return |w| plus what roundings of the two starts, and of the scores near a tie, make of it."""
     w, power = loser(depth, mu, other, v, u, rho)
     near = other * abs(u) ** (depth - 2) / (mu * v ** (depth - 2)) / power

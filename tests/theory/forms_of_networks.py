@@ -53,7 +53,7 @@ form(
 )
 
 
-def kl(beta, log_alpha):
+def kl(beta: mpf, log_alpha: mpf) -> mpf:
     """Return the potential, with alpha² itself."""
     square = mp.exp(2 * log_alpha)
     return 2 * square - mp.sqrt(4 * square**2 + beta**2) + beta * mp.asinh(beta / square / 2)
@@ -167,7 +167,7 @@ form(
 )
 
 
-def upper_quantile(p):
+def upper_quantile(p: mpf) -> mpf:
     """Return z with Phi(−z) = p < 1/2."""
     if p > mpf("1e-5"):
         return mp.sqrt(2) * mp.erfinv(1 - 2 * p)
