@@ -1,6 +1,7 @@
 """The rows of Shin et al.'s story: as expected at quick settings, and the forms they rest on."""
 
 import importlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from simulate.store import Store
 from theory.check import check
 from theory.claim import Outcome
 from theory.registry import claims
-from theory.shin2025 import THEOREMS
+from theory.shin2025 import THEOREMS, flatness
 from theory.shin2025.hessian_moments import log_spreads
 from theory.shin2025.overparameterisation import clean_errors, conv_spec, gains
 from theory.shin2025.test_error_width import floor
@@ -69,6 +70,13 @@ def test_gain_is_the_difference_on_equal_draws():
     assert np.array_equal(gains(TINY, runner, 3, radius=0.0, **run), np.zeros(3))  # the control: no perturbation
     gains(TINY, runner, 3, tau_width=5, **run)
     assert runner.computed > before
+
+
+def test_straight_line_counts_as_one_kink(monkeypatch):
+    gd, sam = (SimpleNamespace(kinks=kinks, slope_variation=0.5, status="stopped") for kinks in (0, 4))
+    monkeypatch.setattr(flatness, "pairs", lambda settings, runner, m: [(gd, sam), (sam, gd)])
+    assert flatness.log_ratios({"widths": (10,)}, None, "kinks") == (pytest.approx(np.log([[0.25, 4.0]])), 0)
+    assert flatness.log_ratios({"widths": (10,)}, None, "slope_variation")[0] == pytest.approx(0.0)
 
 
 def test_floor():

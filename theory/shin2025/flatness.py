@@ -39,11 +39,18 @@ def pairs(settings: Settings, runner: Runner, m: int) -> list[tuple[Any, Any]]:
 
 
 def log_ratios(settings: Settings, runner: Runner, measure: str) -> tuple[FloatArray, int]:
-    """Return log(GD's / SAM's) of a field of the results, (widths, seeds), and how many GD runs missed SAM's loss."""
-    rows, missed = [], 0
+    """Return log(GD's / SAM's) of a field of the results, (widths, seeds), and how many GD runs missed SAM's loss.
+
+    A straight line, which a narrow network that learned nothing may be, has no kink and counts as having one.
+    """
+    least, rows, missed = 1.0 if measure == "kinks" else 0.0, [], 0
+
+    def size(result: Any) -> float:
+        return max(float(getattr(result, measure)), least)
+
     for m in settings["widths"]:
         results = pairs(settings, runner, m)
-        rows.append([np.log(getattr(gd, measure) / getattr(sam, measure)) for gd, sam in results])
+        rows.append([np.log(size(gd) / size(sam)) for gd, sam in results])
         missed += sum(gd.status != "stopped" for gd, _ in results)
     return np.array(rows), missed
 
