@@ -107,7 +107,7 @@ def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
 
 
 QUICK = {
-    "cases": (CASES[0], CASES[4], CASES[7]), "q": (0.5, 2.0), "replicates": 24, "runs": 160, "samples": 500,
+    "cases": (CASES[0], CASES[4], CASES[7]), "q": (0.5, 2.0), "replicates": 24, "runs": 240, "samples": 500,
     "draws": 2,
 }  # fmt: skip
 TABLE = {"cases": CASES, "q": Q, "replicates": 24, "runs": 60, "samples": 1000, "draws": 3}
