@@ -111,7 +111,7 @@ QUICK = {
     "draws": 2,
 }  # fmt: skip
 TABLE = {"cases": CASES, "q": Q, "replicates": 24, "runs": 60, "samples": 1000, "draws": 3}
-FULL = {**TABLE, "replicates": 32, "runs": 160}
+FULL = {**TABLE, "replicates": 32, "runs": 240}
 COMMON: dict[str, Any] = {
     "source": "derived here; sharpens Chen et al. 2023, Theorem 3.2 (SGD)",
     "kind": Kind.UPPER_BOUND,
