@@ -31,7 +31,10 @@ def shape(d: float) -> tuple[float, float, float]:
 
 
 def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
-    """Return the final active share, steps and clean error, one replicate a run."""
+    """Return the final active share, steps and clean error, one replicate a run that reaches the loss.
+
+    In one of ten thousand no neuron of a sample's class is on for it, and it is not fitted in the steps that there are.
+    """
     d, axes = settings["d"], {}
     mu, kappa, eta = shape(d)
     steps = sam_steps(kappa, M, eta, mu, P_FLIP)
@@ -42,13 +45,14 @@ def observe(settings: Settings, runner: Runner) -> dict[str, Samples]:
         )
         for seed in seeds(settings)
     ]  # fmt: skip
-    results = runner.run(specs)
+    results = [result for result in runner.run(specs) if result.status == "stopped"]
+    unfitted = {"runs above the loss": len(specs) - len(results)}
     for name, values in {
         "active share": [(result.rho[result.own_class()] > 0.0).mean() for result in results],
         "steps": [result.steps for result in results],
         "clean error": [result.clean_error for result in results],
     }.items():
-        axes[name] = Samples(np.array([values], float), {"name": name, "d": d, "steps": steps})
+        axes[name] = Samples(np.array([values], float), {"name": name, "d": d, "steps": steps, "notes": unfitted})
     return axes
 
 
