@@ -1,6 +1,7 @@
 """Sharp asymptotics beyond full batches and balanced labels: iid labels, mini-batches, SAM's phase followed."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.stats import binom, qmc
 from simulate.effective_process import run_effective_process
 from simulate.limit_system import run_limit_system
 from theory.chen2023.setting import sam_radius
+from theory.ours import sam_switches
 from theory.ours.averaged import binomial_quadrature, effective_process, sam_phase
 from theory.ours.response import misclassified
 from theory.ours.sam_phase import signal_learned
@@ -73,6 +75,24 @@ def test_sam_followed_learns_the_closed_form_where_noise_is_silent():
     run = run_limit_system(n, m, 200.0, p, 0.6, 1.0, 0, sam=silent, max_steps=1)
     assert run.start == pytest.approx(signal_learned(1.0, p), rel=5e-3)
     assert abs(run.start - signal_learned(1.0, 0.2)) > 0.02  # the control
+
+
+@pytest.mark.parametrize(("unfitted", "left"), [(0, 40), (1, 39), (4, 36), (5, 40), (40, 40)])
+def test_runs_above_the_loss_are_left_out_where_they_are_few(unfitted, left):
+    def run(specs):
+        on = np.ones((2, 1))
+        return [
+            SimpleNamespace(status="max-steps", steps=60_000, clean_error=0.2, rho=on, own_class=lambda: on > 0.0)
+            if k < unfitted
+            else SimpleNamespace(status="stopped", steps=260, clean_error=0.06, rho=on, own_class=lambda: on > 0.0)
+            for k in range(len(specs))
+        ]
+
+    found = sam_switches.observe({"d": 10**6, "seed": 0, "seeds": 40}, SimpleNamespace(run=run))
+    for samples in found.values():
+        assert samples.observed.shape == (1, left)
+        assert samples.given["notes"] == {"runs above the loss": unfitted}
+    assert (found["steps"].observed.max() == 260) == (left + unfitted == 40)
 
 
 def test_classes_of_neurons_of_their_own():
