@@ -183,7 +183,7 @@ CLAIMS = (
         observe=observe_rate,
         predict=lambda samples: -1.0,
         tolerance=0.15,
-        tolerance_reason="30 to 1000 t*: what is left of the start falls as 1/t²",
+        tolerance_reason="30 to 1000 t*, where what is left of the start, which falls faster, may still be seen",
         control=Control("constant steps and radii", changes={"schedule": "constant"}),
         quick={"problems": 180, "seeds": 40, "longest": 60_000},
         full={"problems": 400, "seeds": 100, "longest": 300_000},
